@@ -1,0 +1,2 @@
+//! The `dockhand` command.
+fn main() {}
