@@ -1,7 +1,8 @@
 //! The error codes of the API and the body that carries them.
 //!
 //! Codes: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes>; the
-//! last five are not in the specification but known to clients through CNCF Distribution.
+//! last six are not in the specification; all but `PRECONDITION_FAILED` are known to clients through
+//! CNCF Distribution.
 
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +52,7 @@ codes! {
     TagInvalid "TAG_INVALID" "manifest tag invalid"
     RangeInvalid "RANGE_INVALID" "invalid content range"
     PaginationNumberInvalid "PAGINATION_NUMBER_INVALID" "invalid number of results requested"
+    PreconditionFailed "PRECONDITION_FAILED" "the condition of the request does not hold"
     Unavailable "UNAVAILABLE" "service unavailable"
     Unknown "UNKNOWN" "unknown error"
 }

@@ -1,1 +1,28 @@
-//! The rules of a registry, on any store.
+//! What a registry does, on any store, without HTTP.
+//!
+//! [`Registry`] has one method per thing that a client may ask for. Bytes go to a
+//! [`BlobStore`], everything else to the [`Metadata`](metadata::Metadata), whose commit is the only
+//! moment at which anything becomes visible.
+
+pub mod blob_store;
+mod blobs;
+mod error;
+mod ingest;
+pub mod layout;
+mod lists;
+mod manifests;
+pub mod metadata;
+mod registry;
+mod sessions;
+mod sweep;
+mod uploads;
+
+pub use blob_store::{BlobKey, BlobStore, BlobStream, StageWriter, Staged, StoreError};
+pub use blobs::Blob;
+pub use error::{Answer, Error};
+pub use ingest::{Body, BodyError};
+pub use lists::{Listing, Paging};
+pub use manifests::{Push, Pushed, StoredManifest};
+pub use metadata::{Precondition, Referrer, TagEvent};
+pub use registry::{Registry, Settings};
+pub use uploads::{Chunk, UploadStatus};
