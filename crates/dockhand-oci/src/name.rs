@@ -94,6 +94,12 @@ pub enum TagError {
 pub struct Tag(Arc<str>);
 
 impl Tag {
+    /// The tag that is meant when none is named: `latest`.
+    #[must_use]
+    pub fn latest() -> Self {
+        Self("latest".into())
+    }
+
     /// The tag as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

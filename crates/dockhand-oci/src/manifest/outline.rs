@@ -1,0 +1,121 @@
+//! A first look at a manifest before its fields are read: is it JSON of a sane shape, one object
+//! with every key once, and what type does it claim?
+
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use super::{DEPTH_MAX, ManifestError, VALUES_MAX};
+
+/// The fields of manifests, as the specification spells them.
+const FIELDS: [&str; 8] = [
+    "schemaVersion",
+    "mediaType",
+    "artifactType",
+    "config",
+    "layers",
+    "manifests",
+    "subject",
+    "annotations",
+];
+
+/// What the first look found.
+#[derive(Debug, Default)]
+pub(super) struct Outline {
+    keys: HashMap<String, String>,
+    repeated: Option<String>,
+    pub(super) schema_version: Option<i64>,
+    pub(super) media_type: Option<String>,
+}
+
+impl Outline {
+    /// Looks at the whole document once, values unread but for the two that say what it is.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, ManifestError> {
+        check_shape(bytes)?;
+        let outline: Self = super::from_json(bytes)?;
+        if let Some(key) = outline.repeated {
+            return Err(ManifestError::DuplicateKey(key));
+        }
+        for meant in FIELDS {
+            match outline.keys.get(&fold(meant)) {
+                Some(found) if found != meant => {
+                    let found = found.clone();
+                    return Err(ManifestError::Spelling { found, meant });
+                }
+                _ => {}
+            }
+        }
+        Ok(outline)
+    }
+
+    /// Whether the document has this field, be it `null`.
+    pub(super) fn has(&self, field: &str) -> bool {
+        self.keys.contains_key(&fold(field))
+    }
+}
+
+/// What a key is compared by. Go's JSON reader, and so nearly every client, takes `Layers` and even
+/// `layerſ` for `layers`; two such keys would be one document to us and another to them.
+fn fold(key: &str) -> String {
+    key.to_uppercase().to_lowercase()
+}
+
+/// Counts nesting and values without building anything, so that a hostile document costs one walk
+/// over its bytes. What is no JSON at all is left for the parser to say.
+fn check_shape(bytes: &[u8]) -> Result<(), ManifestError> {
+    let (mut depth, mut values) = (0_usize, 0_usize);
+    let (mut in_text, mut escaped) = (false, false);
+    for byte in bytes {
+        if in_text {
+            in_text = escaped || *byte != b'"';
+            escaped = !escaped && *byte == b'\\';
+            continue;
+        }
+        match byte {
+            b'"' => in_text = true,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b',' => values += 1,
+            _ => {}
+        }
+        if depth > DEPTH_MAX {
+            return Err(ManifestError::TooDeep);
+        }
+        if values > VALUES_MAX {
+            return Err(ManifestError::TooManyValues);
+        }
+    }
+    Ok(())
+}
+
+impl<'de> Deserialize<'de> for Outline {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(OutlineVisitor)
+    }
+}
+
+struct OutlineVisitor;
+
+impl<'de> Visitor<'de> for OutlineVisitor {
+    type Value = Outline;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a manifest, which is a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Outline, A::Error> {
+        let mut outline = Outline::default();
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "schemaVersion" => outline.schema_version = map.next_value()?,
+                "mediaType" => outline.media_type = map.next_value()?,
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+            if outline.keys.insert(fold(&key), key.clone()).is_some() {
+                outline.repeated.get_or_insert(key);
+            }
+        }
+        Ok(outline)
+    }
+}
