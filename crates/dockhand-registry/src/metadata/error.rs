@@ -1,0 +1,45 @@
+//! Why the metadata could not be read or written.
+
+use std::path::PathBuf;
+
+/// The cause below a [`MetadataError`], for the log.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why an operation on the metadata did not happen, or is not known to have happened.
+#[derive(Debug, thiserror::Error)]
+pub enum MetadataError {
+    /// No space is left. Nothing has changed, reads go on, and writes do when there is space.
+    #[error("the disk that holds the metadata is full")]
+    Full,
+    /// More wait than can be served in time. Nothing has changed.
+    #[error("the metadata is busy")]
+    Busy,
+    /// The metadata is closed, or a write failed in a way after which none may follow: what the
+    /// disk holds is decided by recovery, at the next start.
+    #[error("the metadata takes no writes; restart the registry to recover it")]
+    Unavailable,
+    /// What was read is not what was written.
+    #[error("the metadata is damaged, found while {doing}")]
+    Corrupt {
+        /// What was being done.
+        doing: &'static str,
+        /// What was wrong.
+        source: Cause,
+    },
+    /// The file belongs to a newer version, or to something else.
+    #[error("{path}: {reason}")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Why it is refused, and what to do.
+        reason: String,
+    },
+    /// Anything else.
+    #[error("the metadata failed while {doing}")]
+    Other {
+        /// What was being done.
+        doing: &'static str,
+        /// The cause.
+        source: Cause,
+    },
+}

@@ -1,0 +1,309 @@
+//! What goes into the metadata and what comes out of it: plain data in the words of the specification.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use dockhand_oci::{Digest, LinkKind, RepoName, Tag, UploadId};
+
+use crate::blob_store::{BlobKey, Staged};
+
+/// A blob that a repository has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlobRow {
+    /// Where its bytes lie.
+    pub key: BlobKey,
+    /// How many bytes it has.
+    pub size: u64,
+}
+
+/// A manifest with its bytes, exactly as they were pushed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManifestRow {
+    /// Its digest.
+    pub digest: Digest,
+    /// What it is served as.
+    pub media_type: String,
+    /// The document.
+    pub bytes: Bytes,
+}
+
+/// A manifest without its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManifestHead {
+    /// Its digest.
+    pub digest: Digest,
+    /// What it is served as.
+    pub media_type: String,
+    /// How many bytes it has.
+    pub size: u64,
+}
+
+/// A page of a list that is ordered by its keys, byte by byte.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keyset {
+    /// Only what comes after this; it need not exist (any more).
+    pub after: Option<String>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// Rows of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rows<T> {
+    /// What is on the page, in order.
+    pub items: Vec<T>,
+    /// Whether another page follows.
+    pub more: bool,
+}
+
+/// Which referrers are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReferrersQuery {
+    /// What they refer to.
+    pub subject: Digest,
+    /// Only those of these types; of any type when it is empty.
+    pub artifact_types: Vec<String>,
+    /// Only what comes after this digest, in the order of algorithm and hash.
+    pub after: Option<Digest>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// A manifest that refers to another one, as the list of referrers describes it.
+/// <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers>
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Referrer {
+    /// Its digest.
+    pub digest: Digest,
+    /// What it is served as.
+    pub media_type: String,
+    /// How many bytes it has.
+    pub size: u64,
+    /// Its effective artifact type.
+    pub artifact_type: Option<String>,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// One change of a tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagEvent {
+    /// Counts the changes of this tag from 1, and goes on when a deleted tag is set again.
+    pub version: u64,
+    /// Where it points since; nowhere when it was deleted.
+    pub digest: Option<Digest>,
+    /// Where it pointed before; nowhere when it did not exist.
+    pub previous: Option<Digest>,
+    /// When.
+    pub at: SystemTime,
+}
+
+/// An upload to begin.
+#[derive(Clone, Debug)]
+pub struct NewUpload {
+    /// Where the blob will go.
+    pub repo: RepoName,
+    /// Its identity.
+    pub id: UploadId,
+    /// The state of its hash, before the first byte.
+    pub hash: Vec<u8>,
+    /// The time.
+    pub now: SystemTime,
+    /// How many may be open at once.
+    pub limits: UploadLimits,
+}
+
+/// How many uploads may be open at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadLimits {
+    /// In one repository.
+    pub per_repository: u32,
+    /// In all of them.
+    pub in_all: u32,
+}
+
+/// Whether an upload has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// It has.
+    Yes,
+    /// It has not: too many are open.
+    TooMany,
+}
+
+/// Where an upload stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadRow {
+    /// Counts its checkpoints: who writes the next one names the epoch that it began from.
+    pub epoch: u64,
+    /// What is durable of it.
+    pub staged: Staged,
+    /// The state of its hash behind those bytes.
+    pub hash: Vec<u8>,
+    /// When it began.
+    pub started: SystemTime,
+}
+
+/// Under what a blob may be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NextKey {
+    /// Its bytes are there already.
+    Live {
+        /// Where.
+        key: BlobKey,
+        /// How many.
+        size: u64,
+    },
+    /// They are not: the generation to adopt them under.
+    Free {
+        /// It has never been used.
+        generation: u32,
+    },
+}
+
+/// Verified and durable bytes that become a blob of a repository.
+#[derive(Clone, Debug)]
+pub struct BlobCommit {
+    /// The repository.
+    pub repo: RepoName,
+    /// The digest.
+    pub digest: Digest,
+    /// How many bytes.
+    pub size: u64,
+    /// The generation that they were adopted under; `None`: those of the live row are used.
+    pub generation: Option<u32>,
+    /// The upload that is over with this.
+    pub upload: Option<UploadId>,
+    /// The time.
+    pub now: SystemTime,
+}
+
+/// What became of a [`BlobCommit`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// Our bytes are the blob.
+    Stored,
+    /// A live blob was there, and the repository has it now.
+    Existed {
+        /// Our bytes, if they lie under another key than the live ones: garbage.
+        surplus: Option<BlobKey>,
+    },
+    /// There is no live blob (any more), or the generation was used up meanwhile. Nothing has
+    /// changed: ask for the [`NextKey`] and adopt again.
+    Gone,
+}
+
+/// A manifest to store.
+#[derive(Clone, Debug)]
+pub struct ManifestPut {
+    /// Where.
+    pub repo: RepoName,
+    /// Its digest, verified.
+    pub digest: Digest,
+    /// What it is to be served as.
+    pub media_type: String,
+    /// Its effective artifact type.
+    pub artifact_type: Option<String>,
+    /// What it refers to; it need not exist.
+    pub subject: Option<Digest>,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// The document.
+    pub bytes: Bytes,
+    /// What it needs.
+    pub links: Vec<Edge>,
+    /// The tags that are to point at it.
+    pub tags: Vec<Tag>,
+    /// The entries of an index as referrers. They count when a tag is one of the referrers tag
+    /// schema, `<algorithm>-<hex>`; empty for anything but an index.
+    /// <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema>
+    pub fallback: Vec<Referrer>,
+    /// What must hold now: of each of the tags, or without tags of the manifest itself.
+    pub only_if: Precondition,
+    /// Whether required links are checked.
+    pub links_must_exist: bool,
+    /// The time.
+    pub now: SystemTime,
+}
+
+/// A link of a manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// What it leads to.
+    pub kind: LinkKind,
+    /// The digest of that.
+    pub digest: Digest,
+    /// Whether the repository must have it; not so for content that lies elsewhere.
+    pub required: bool,
+}
+
+/// What must hold for a write to happen.
+/// <https://www.rfc-editor.org/rfc/rfc9110#name-preconditions>
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Precondition {
+    /// Nothing.
+    #[default]
+    None,
+    /// `If-Match`: it is one of these now.
+    Matches(Vec<Digest>),
+    /// `If-Match: *`: it exists.
+    Exists,
+    /// `If-None-Match: *`: it does not exist.
+    Absent,
+}
+
+impl Precondition {
+    /// Whether it holds when this is what stands there.
+    #[must_use]
+    pub fn holds(&self, current: Option<&Digest>) -> bool {
+        match self {
+            Self::None => true,
+            Self::Matches(wanted) => current.is_some_and(|current| wanted.contains(current)),
+            Self::Exists => current.is_some(),
+            Self::Absent => current.is_none(),
+        }
+    }
+}
+
+/// What became of a [`ManifestPut`]. Unless it was stored, nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It is there, and every tag points at it.
+    Stored {
+        /// Whether the repository did not have it before.
+        created: bool,
+    },
+    /// The repository lacks these required links.
+    Missing(Vec<Digest>),
+    /// The precondition does not hold.
+    PreconditionFailed {
+        /// What stands there, of the first tag for which it does not hold.
+        current: Option<Digest>,
+    },
+}
+
+/// What became of a delete. Unless it was done, nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is gone.
+    Done,
+    /// It was not there.
+    Unknown,
+    /// The precondition does not hold.
+    PreconditionFailed {
+        /// What stands there.
+        current: Option<Digest>,
+    },
+}
+
+/// What became of the delete of a blob. Unless it was done, nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BlobDeleted {
+    /// The repository does not have it any more.
+    Done,
+    /// The repository did not have it.
+    Unknown,
+    /// A manifest of the repository links it.
+    InUse(Digest),
+}
