@@ -129,6 +129,13 @@ impl Digest {
         }
     }
 
+    /// The digest whose hash these bytes are, the way back from [`Digest::as_bytes`]; nothing when
+    /// their number is not that of the algorithm.
+    #[must_use]
+    pub fn from_bytes(algorithm: Algorithm, hash: &[u8]) -> Option<Self> {
+        (hash.len() == algorithm.byte_length()).then(|| Self::from_hash(algorithm, hash))
+    }
+
     fn from_hash(algorithm: Algorithm, hash: &[u8]) -> Self {
         let mut bytes = [0; 64];
         for (to, from) in bytes.iter_mut().zip(hash) {
