@@ -1,1 +1,25 @@
-//! A registry over HTTP.
+//! A registry over HTTP: routes, handlers, configuration, TLS, health and metrics.
+//!
+//! A request goes through four rooms in one direction: [`App::handle`] reads its words, `route`
+//! finds its handler, the handler calls the [registry](dockhand_registry::Registry), and `respond`
+//! writes the answer.
+
+mod app;
+mod body;
+mod error;
+mod guarded;
+mod handlers;
+mod health;
+mod listen;
+mod location;
+mod metrics;
+mod observe;
+mod request;
+mod respond;
+mod route;
+mod tls;
+
+pub use app::{App, Options, Peer};
+pub use listen::{Limits, serve};
+pub use location::{Addressing, Cidr, CidrError};
+pub use tls::{Tls, TlsError, TlsFiles};

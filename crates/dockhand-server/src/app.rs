@@ -1,0 +1,159 @@
+//! The application: a registry, how it answers, and the one way through which every request goes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use dockhand_oci::Endpoint;
+use dockhand_registry::Registry;
+use http::header::{CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
+
+use crate::body::drain;
+use crate::error::Error;
+use crate::handlers::Call;
+use crate::location::{Addressing, Base};
+use crate::metrics::Metrics;
+use crate::observe::{Observed, request_id};
+use crate::request::Asked;
+use crate::{health, respond, route};
+
+/// How the application answers.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What `Location` begins with.
+    pub addressing: Addressing,
+    /// How long a client that is sending a body may send nothing.
+    pub body_idle: Duration,
+    /// What to announce as `OCI-Chunk-Min-Length`; nothing when 0.
+    pub chunk_min_length: u64,
+    /// Headers that every answer gets.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whether each request is a line in the log.
+    pub access_log: bool,
+    /// Where metrics are served on the main address, when they are.
+    pub metrics_path: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            addressing: Addressing::default(),
+            body_idle: Duration::from_secs(30),
+            chunk_min_length: 0,
+            headers: Vec::new(),
+            access_log: true,
+            metrics_path: None,
+        }
+    }
+}
+
+/// The connection that a request came on.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// The other end.
+    pub address: SocketAddr,
+    /// Whether the connection is encrypted by us.
+    pub tls: bool,
+}
+
+/// A registry and everything that answering for it takes.
+#[derive(Debug)]
+pub struct App {
+    pub(crate) registry: Registry,
+    pub(crate) options: Options,
+    pub(crate) metrics: Option<Arc<Metrics>>,
+}
+
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+impl App {
+    /// An application; metrics are counted only when somebody may read them.
+    #[must_use]
+    pub fn new(registry: Registry, options: Options, metrics: bool) -> Arc<Self> {
+        let metrics = metrics.then(Arc::default);
+        Arc::new(Self { registry, options, metrics })
+    }
+
+    /// The application as a router, to be served or nested by a program of your own. Put a [`Peer`]
+    /// into the extensions of each request when proxies are trusted.
+    pub fn router(self: &Arc<Self>) -> Router {
+        let app = Arc::clone(self);
+        Router::new().fallback(move |request: Request<Body>| {
+            let app = Arc::clone(&app);
+            async move {
+                let peer = request.extensions().get::<Peer>().copied();
+                app.handle(peer, request).await
+            }
+        })
+    }
+
+    /// Answers a request: the one way through which all of them go.
+    pub async fn handle(&self, peer: Option<Peer>, request: Request<Body>) -> Response<Body> {
+        let begun = Instant::now();
+        let (parts, mut body) = request.into_parts();
+        let address = peer.map(|peer| peer.address.ip());
+        let tls = peer.is_some_and(|peer| peer.tls);
+        let base =
+            Base::of(&self.options.addressing, &parts.uri, &parts.headers, tls, address);
+        let asked = Asked {
+            id: request_id(&parts.headers),
+            method: parts.method,
+            uri: without_prefix(parts.uri, &self.options.addressing.prefix),
+            headers: parts.headers,
+            peer: address,
+            base,
+        };
+        let endpoint = Endpoint::parse(asked.path());
+        let mut response = match health::answer(self, &asked).await {
+            Some(response) => response,
+            None => {
+                let call = Call { app: self, asked: &asked, body: &mut body };
+                let outcome = match &endpoint {
+                    Ok(endpoint) => route::dispatch(call, endpoint).await,
+                    Err(error) => Err(Error::from(*error)),
+                };
+                match outcome {
+                    Ok(response) => response,
+                    Err(error) => {
+                        drain(body).await;
+                        respond::failure(&asked, &error)
+                    }
+                }
+            }
+        };
+        self.finish(&asked, &mut response);
+        let kind = endpoint.as_ref().map_or("other", route::kind);
+        Observed::new(self, &asked, kind, begun).watch(response)
+    }
+
+    /// What every answer has.
+    fn finish(&self, asked: &Asked, response: &mut Response<Body>) {
+        let headers = response.headers_mut();
+        // https://github.com/opencontainers/distribution-spec/blob/main/spec.md#legacy-docker-support-http-headers
+        headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(REQUEST_ID, asked.id.0.clone());
+        for (name, value) in &self.options.headers {
+            headers.insert(name, value.clone());
+        }
+        if asked.method == Method::HEAD {
+            debug_assert!(headers.contains_key(CONTENT_LENGTH) || response.status() == 304 || response.status() == 204);
+            *response.body_mut() = Body::empty();
+        }
+    }
+}
+
+/// A registry below a path answers to paths below it.
+fn without_prefix(uri: Uri, prefix: &str) -> Uri {
+    let Some(rest) = uri.path_and_query().and_then(|path| path.as_str().strip_prefix(prefix)) else {
+        return uri;
+    };
+    if prefix.is_empty() || !rest.starts_with('/') {
+        return uri;
+    }
+    rest.parse().unwrap_or(uri)
+}

@@ -1,0 +1,109 @@
+//! `/v2/<name>/blobs/uploads/` and what is below it
+//!
+//! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-blobs>
+
+use axum::body::Body;
+use dockhand_oci::{Algorithm, Digest, Endpoint, ErrorCode, RepoName, UploadId};
+use dockhand_registry::{Chunk, UploadStatus};
+use http::header::{LOCATION, RANGE};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+
+use super::{Answer, Call};
+use crate::body::watched;
+use crate::error::Error;
+use crate::respond::{CONTENT_DIGEST, UPLOAD_UUID, empty, upload_range, value};
+
+const CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
+
+/// Begins an upload, or takes a whole blob, or mounts one.
+pub(crate) async fn post(call: Call<'_>, repo: &RepoName) -> Answer {
+    let invalid = ErrorCode::DigestInvalid;
+    let mount: Option<Digest> = call.asked.word("mount", invalid)?;
+    let from: Option<RepoName> = call.asked.word("from", ErrorCode::NameInvalid)?;
+    let digest: Option<Digest> = call.asked.word("digest", invalid)?;
+    let algorithm: Option<Algorithm> = call.asked.word("digest-algorithm", invalid)?;
+    if let Some(mount) = mount {
+        if call.registry().mount(repo, from.as_ref(), &mount).await? {
+            return Ok(created(&call, repo, mount));
+        }
+    } else if let Some(digest) = digest {
+        let chunk = Chunk { range: None, ..chunk(&mut *call.body, call.asked, call.app)? };
+        call.registry().put_blob(repo, digest, chunk).await?;
+        return Ok(created(&call, repo, digest));
+    }
+    let named = mount.map(|mount| mount.algorithm());
+    let algorithm = algorithm.or(named).unwrap_or(Algorithm::Sha256);
+    let status = call.registry().start_upload(repo, algorithm).await?;
+    let mut response = progress(&call, repo, status, StatusCode::ACCEPTED);
+    if call.app.options.chunk_min_length > 0 {
+        let length = HeaderValue::from(call.app.options.chunk_min_length);
+        response.headers_mut().insert(CHUNK_MIN_LENGTH, length);
+    }
+    Ok(response)
+}
+
+/// Where an upload stands.
+pub(crate) async fn get(call: Call<'_>, repo: &RepoName, id: UploadId) -> Answer {
+    let status = call.registry().upload_status(repo, id).await?;
+    Ok(progress(&call, repo, status, StatusCode::NO_CONTENT))
+}
+
+/// Appends.
+pub(crate) async fn patch(call: Call<'_>, repo: &RepoName, id: UploadId) -> Answer {
+    let chunk = chunk(&mut *call.body, call.asked, call.app)?;
+    let status = call.registry().append(repo, id, chunk).await?;
+    Ok(progress(&call, repo, status, StatusCode::ACCEPTED))
+}
+
+/// Appends what is left and finishes.
+pub(crate) async fn put(call: Call<'_>, repo: &RepoName, id: UploadId) -> Answer {
+    let digest: Option<Digest> = call.asked.word("digest", ErrorCode::DigestInvalid)?;
+    let digest = digest.ok_or_else(|| Error::Parameter {
+        name: "digest",
+        problem: "is missing: an upload is finished by naming its digest".to_owned(),
+        code: ErrorCode::DigestInvalid,
+    })?;
+    let chunk = chunk(&mut *call.body, call.asked, call.app)?;
+    call.registry().finish_upload(repo, id, digest, chunk).await?;
+    Ok(created(&call, repo, digest))
+}
+
+/// Cancels.
+pub(crate) async fn delete(call: Call<'_>, repo: &RepoName, id: UploadId) -> Answer {
+    call.registry().cancel_upload(repo, id).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+fn chunk(
+    body: &mut Body,
+    asked: &crate::request::Asked,
+    app: &crate::app::App,
+) -> Result<Chunk, Error> {
+    Ok(Chunk {
+        range: asked.content_range()?,
+        length: asked.content_length(),
+        body: watched(std::mem::take(body), app.options.body_idle),
+    })
+}
+
+fn progress(
+    call: &Call<'_>,
+    repo: &RepoName,
+    status: UploadStatus,
+    code: StatusCode,
+) -> Response<Body> {
+    let mut response = empty(code);
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, call.location(&Endpoint::Upload(repo.clone(), status.id)));
+    headers.insert(RANGE, upload_range(status.offset));
+    headers.insert(UPLOAD_UUID, value(status.id.to_string()));
+    response
+}
+
+fn created(call: &Call<'_>, repo: &RepoName, digest: Digest) -> Response<Body> {
+    let mut response = empty(StatusCode::CREATED);
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, call.location(&Endpoint::Blob(repo.clone(), digest)));
+    headers.insert(CONTENT_DIGEST, value(digest.to_string()));
+    response
+}

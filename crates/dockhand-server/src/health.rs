@@ -1,0 +1,60 @@
+//! `/livez`, `/readyz`, metrics where they are wanted, and a word to whoever opens `/` in a browser
+
+use axum::body::Body;
+use http::{HeaderValue, Method, Response, StatusCode};
+
+use crate::app::App;
+use crate::request::Asked;
+use crate::respond::bytes_as;
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+/// <https://prometheus.io/docs/specs/om/open_metrics_spec/>
+const OPEN_METRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+
+/// The answer, when the path is one of these.
+pub(crate) async fn answer(app: &App, asked: &Asked) -> Option<Response<Body>> {
+    if !matches!(asked.method, Method::GET | Method::HEAD) {
+        return None;
+    }
+    match asked.path() {
+        "/" => Some(bytes_as(TEXT, "This is a registry of container images; its API is at /v2/.\n".into())),
+        "/livez" => Some(bytes_as(TEXT, "alive\n".into())),
+        "/readyz" => Some(readiness(app).await),
+        path if app.options.metrics_path.as_deref() == Some(path) => metrics(app),
+        _ => None,
+    }
+}
+
+/// What the separate address for metrics answers: health and metrics, nothing else.
+pub(crate) async fn aside(app: &App, path: &str, metrics_path: &str) -> Response<Body> {
+    let found = match path {
+        "/livez" => Some(bytes_as(TEXT, "alive\n".into())),
+        "/readyz" => Some(readiness(app).await),
+        path if path == metrics_path => metrics(app),
+        _ => None,
+    };
+    found.unwrap_or_else(|| {
+        let mut response = bytes_as(TEXT, format!("only {metrics_path}, /livez and /readyz are here\n").into());
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        response
+    })
+}
+
+/// Ready is who could write right now.
+async fn readiness(app: &App) -> Response<Body> {
+    match app.registry.metadata().ready().await {
+        Ok(()) => bytes_as(TEXT, "ready\n".into()),
+        Err(error) => {
+            tracing::warn!(%error, "not ready");
+            let mut response = bytes_as(TEXT, "not ready: the metadata cannot be written\n".into());
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            response
+        }
+    }
+}
+
+fn metrics(app: &App) -> Option<Response<Body>> {
+    let text = app.metrics.as_ref()?.encode();
+    Some(bytes_as(OPEN_METRICS, text.into()))
+}

@@ -1,0 +1,236 @@
+//! Connections: accepted up to a bound, served, and let finish when the server goes down.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::body::Body;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use crate::app::{App, Peer};
+use crate::guarded::Guarded;
+use crate::tls::Tls;
+
+/// What a connection may take of time and room.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// For the head of a request, and for the first bytes of a connection.
+    pub header_timeout: Duration,
+    /// For the TLS handshake.
+    pub handshake_timeout: Duration,
+    /// For a client that takes no bytes of an answer.
+    pub write_stall: Duration,
+    /// Connections at once.
+    pub connections: usize,
+    /// Connections at once from one address.
+    pub connections_per_address: usize,
+    /// Bytes of the head of a request.
+    pub header_bytes: usize,
+    /// Whether HTTP/2 is spoken.
+    pub http2: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_timeout: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(10),
+            write_stall: Duration::from_secs(60),
+            connections: 10_000,
+            connections_per_address: 10_000,
+            header_bytes: 32 * 1024,
+            http2: true,
+        }
+    }
+}
+
+/// Streams of one HTTP/2 connection at once: more than any client opens, few enough to bound what a
+/// connection can hold.
+const H2_STREAMS: u32 = 128;
+/// How often a silent HTTP/2 connection is asked whether it lives.
+const H2_PING: Duration = Duration::from_secs(30);
+/// How long to wait before accepting again when the process has no descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// What a connection gets that is one too many.
+const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// Serves connections until `shutdown` resolves, then lets those that are busy finish for at most
+/// `drain`. Says how many were cut off.
+pub async fn serve(
+    listener: TcpListener,
+    app: Arc<App>,
+    tls: Option<Tls>,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+    drain: Duration,
+) -> usize {
+    let graceful = GracefulShutdown::new();
+    let server = Arc::new(Server {
+        builder: builder(&limits),
+        all: Arc::new(Semaphore::new(limits.connections)),
+        by_address: PerAddress::default(),
+        app,
+        tls,
+        limits,
+    });
+    tokio::pin!(shutdown);
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, address)) => admit(&server, graceful.watcher(), stream, address),
+                Err(error) => pause(&error).await,
+            },
+            () = &mut shutdown => break,
+        }
+    }
+    drop(listener);
+    let _ = tokio::time::timeout(drain, graceful.shutdown()).await;
+    server.limits.connections - server.all.available_permits()
+}
+
+struct Server {
+    builder: Builder<TokioExecutor>,
+    all: Arc<Semaphore>,
+    by_address: PerAddress,
+    app: Arc<App>,
+    tls: Option<Tls>,
+    limits: Limits,
+}
+
+fn builder(limits: &Limits) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    if !limits.http2 {
+        builder = builder.http1_only();
+    }
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_buf_size(limits.header_bytes.max(MIN_BUFFER))
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(H2_STREAMS)
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .keep_alive_interval(H2_PING)
+        .adaptive_window(true);
+    builder
+}
+
+/// hyper reads bodies through the same buffer as heads; with less than this, uploads crawl.
+const MIN_BUFFER: usize = 256 * 1024;
+
+/// Lets a connection in, or tells it that there are too many.
+fn admit(server: &Arc<Server>, watcher: Watcher, stream: TcpStream, address: SocketAddr) {
+    let per_address = server.limits.connections_per_address;
+    let place = server.by_address.enter(address.ip(), per_address);
+    let permit = Arc::clone(&server.all).try_acquire_owned().ok();
+    let server = Arc::clone(server);
+    tokio::spawn(async move {
+        let (Some(_place), Some(_permit)) = (place, permit) else {
+            let mut stream = stream;
+            let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(TOO_MANY)).await;
+            return;
+        };
+        let _ = stream.set_nodelay(true);
+        if let Some(metrics) = &server.app.metrics {
+            metrics.connections.inc();
+        }
+        greet(&server, watcher, stream, address).await;
+        if let Some(metrics) = &server.app.metrics {
+            metrics.connections.dec();
+        }
+    });
+}
+
+/// The TLS handshake, when there is one, then the requests.
+async fn greet(server: &Server, watcher: Watcher, stream: TcpStream, address: SocketAddr) {
+    let Some(tls) = &server.tls else {
+        return speak(server, watcher, stream, Peer { address, tls: false }).await;
+    };
+    let handshake = tls.acceptor().accept(stream);
+    match tokio::time::timeout(server.limits.handshake_timeout, handshake).await {
+        Ok(Ok(stream)) => speak(server, watcher, stream, Peer { address, tls: true }).await,
+        Ok(Err(error)) => tracing::debug!(%address, %error, "no TLS handshake"),
+        Err(_) => tracing::debug!(%address, "the TLS handshake took too long"),
+    }
+}
+
+/// Requests and answers until the connection ends.
+async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    server: &Server,
+    watcher: Watcher,
+    stream: S,
+    peer: Peer,
+) {
+    let limits = &server.limits;
+    let stream = Guarded::new(stream, limits.header_timeout, limits.write_stall);
+    let app = Arc::clone(&server.app);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let app = Arc::clone(&app);
+        async move { Ok::<_, Infallible>(app.handle(Some(peer), request.map(Body::new)).await) }
+    });
+    let connection = server.builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(peer = %peer.address, %error, "a connection ended early");
+    }
+}
+
+/// A connection that failed before it was ours is nothing; a process without descriptors waits.
+async fn pause(error: &io::Error) {
+    let of_the_connection = matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    );
+    if !of_the_connection {
+        tracing::warn!(%error, "cannot accept connections for a moment");
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+}
+
+/// Connections by address: as many entries as addresses that are connected.
+#[derive(Clone, Debug, Default)]
+struct PerAddress(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// One of an address's connections, given back on drop.
+#[derive(Debug)]
+struct Place {
+    address: IpAddr,
+    all: PerAddress,
+}
+
+impl PerAddress {
+    fn enter(&self, address: IpAddr, limit: usize) -> Option<Place> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = all.entry(address).or_default();
+        if *count >= limit {
+            return None;
+        }
+        *count += 1;
+        Some(Place { address, all: self.clone() })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut all = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = all.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&self.address);
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What is counted. No label has a name that a client chooses, so their number stays small.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// What a request is counted under.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct Labels {
+    pub(crate) method: &'static str,
+    pub(crate) endpoint: &'static str,
+    pub(crate) status: u16,
+}
+
+/// The endpoint alone.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct EndpointLabel {
+    pub(crate) endpoint: &'static str,
+}
+
+/// From half a millisecond (a manifest) to two minutes (a large layer), in seconds.
+const BUCKETS: [f64; 10] = [0.0005, 0.002, 0.01, 0.05, 0.2, 1.0, 5.0, 20.0, 60.0, 120.0];
+
+/// The counters of one application.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Mutex<Registry>,
+    pub(crate) requests: Family<Labels, Counter>,
+    pub(crate) sent: Family<EndpointLabel, Counter>,
+    pub(crate) received: Family<EndpointLabel, Counter>,
+    pub(crate) seconds: Family<EndpointLabel, Histogram, fn() -> Histogram>,
+    pub(crate) in_flight: Gauge,
+    pub(crate) connections: Gauge,
+}
+
+fn histogram() -> Histogram {
+    Histogram::new(BUCKETS)
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("dockhand");
+        let metrics = Self {
+            requests: Family::default(),
+            sent: Family::default(),
+            received: Family::default(),
+            seconds: Family::new_with_constructor(histogram),
+            in_flight: Gauge::default(),
+            connections: Gauge::default(),
+            registry: Mutex::default(),
+        };
+        registry.register("http_requests", "Requests answered", metrics.requests.clone());
+        registry.register("http_sent_bytes", "Bytes of bodies sent", metrics.sent.clone());
+        registry.register("http_received_bytes", "Bytes of bodies received", metrics.received.clone());
+        registry.register("http_request_seconds", "Time to the last byte", metrics.seconds.clone());
+        registry.register("http_in_flight", "Requests being answered", metrics.in_flight.clone());
+        registry.register("http_connections", "Open connections", metrics.connections.clone());
+        Self { registry: Mutex::new(registry), ..metrics }
+    }
+}
+
+impl Metrics {
+    /// Counts a finished request.
+    pub(crate) fn finished(&self, labels: Labels, sent: u64, received: u64, took: Duration) {
+        let endpoint = EndpointLabel { endpoint: labels.endpoint };
+        self.requests.get_or_create(&labels).inc();
+        self.sent.get_or_create(&endpoint).inc_by(sent);
+        self.received.get_or_create(&endpoint).inc_by(received);
+        self.seconds.get_or_create(&endpoint).observe(took.as_secs_f64());
+        self.in_flight.dec();
+    }
+
+    /// All of them as text.
+    pub(crate) fn encode(&self) -> String {
+        let mut text = String::new();
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = encode(&mut text, &registry) {
+            tracing::error!(%error, "the metrics could not be written");
+        }
+        text
+    }
+}

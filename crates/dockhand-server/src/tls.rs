@@ -1,0 +1,175 @@
+//! TLS by certificate files, which are looked at again now and then.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{self, RootCertStore, ServerConfig, version};
+
+/// Which files TLS is made of, and what is asked of clients.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// The private key, PEM.
+    pub key: PathBuf,
+    /// Certificate authorities that clients must have a certificate of, PEM.
+    pub client_authorities: Option<PathBuf>,
+    /// Whether TLS 1.2 is refused.
+    pub only_1_3: bool,
+    /// Whether HTTP/2 is offered.
+    pub http2: bool,
+}
+
+/// Why TLS cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("cannot read {path}: {source}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A file has not what it should have.
+    #[error("{path} holds {problem}", path = path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The parts do not fit together.
+    #[error("the certificate {certificate} and its key do not make a server: {source}", certificate = certificate.display())]
+    Together {
+        /// The certificate file.
+        certificate: PathBuf,
+        /// The cause.
+        source: rustls::Error,
+    },
+}
+
+/// TLS as it is now.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    files: TlsFiles,
+    current: Arc<ArcSwap<ServerConfig>>,
+}
+
+/// What the files held when they were last looked at.
+type Contents = Vec<Vec<u8>>;
+
+impl Tls {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// [`TlsError`] names the file.
+    pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
+        let config = configure(&files, &read(&files)?)?;
+        Ok(Self { files, current: Arc::new(ArcSwap::from_pointee(config)) })
+    }
+
+    /// Takes the next connection by the certificate of this moment.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.current.load_full())
+    }
+
+    /// Looks at the files every `period` and takes over what has changed; what cannot be used is
+    /// reported, and the last good certificate stays. Runs for ever.
+    pub async fn follow(self, period: Duration) {
+        let mut known: Contents = read(&self.files).unwrap_or_default();
+        let mut failing = false;
+        loop {
+            tokio::time::sleep(period).await;
+            let loaded = read(&self.files).and_then(|contents| {
+                if contents == known {
+                    return Ok(None);
+                }
+                configure(&self.files, &contents).map(|config| Some((contents, config)))
+            });
+            match loaded {
+                Ok(None) => failing = false,
+                Ok(Some((contents, config))) => {
+                    self.current.store(Arc::new(config));
+                    (known, failing) = (contents, false);
+                    tracing::info!(certificate = %self.files.certificate.display(), "the certificate was reloaded");
+                }
+                Err(error) if !failing => {
+                    failing = true;
+                    tracing::error!(%error, "the new certificate cannot be used; the last one stays");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+fn read(files: &TlsFiles) -> Result<Contents, TlsError> {
+    let paths = [Some(&files.certificate), Some(&files.key), files.client_authorities.as_ref()];
+    let read = |path: &PathBuf| {
+        fs::read(path).map_err(|source| TlsError::Read { path: path.clone(), source })
+    };
+    paths.into_iter().flatten().map(read).collect()
+}
+
+fn configure(files: &TlsFiles, contents: &Contents) -> Result<ServerConfig, TlsError> {
+    let content = |index: usize| contents.get(index).map_or(&[][..], Vec::as_slice);
+    let chain = certificates(&files.certificate, content(0))?;
+    let key = PrivateKeyDer::from_pem_slice(content(1)).map_err(|error| TlsError::Content {
+        path: files.key.clone(),
+        problem: format!("no private key in PEM form ({error})"),
+    })?;
+    let together =
+        |source| TlsError::Together { certificate: files.certificate.clone(), source };
+    let versions: &[_] =
+        if files.only_1_3 { &[&version::TLS13] } else { &[&version::TLS13, &version::TLS12] };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(versions)
+        .map_err(together)?;
+    let builder = match &files.client_authorities {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let mut roots = RootCertStore::empty();
+            let (_, unusable) = roots.add_parsable_certificates(certificates(path, content(2))?);
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            let verifier = verifier.map_err(|error| TlsError::Content {
+                path: path.clone(),
+                problem: format!("no usable certificate authority ({unusable} unusable; {error})"),
+            })?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let mut config = builder.with_single_cert(chain, key).map_err(together)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    if files.http2 {
+        config.alpn_protocols.insert(0, b"h2".to_vec());
+    }
+    Ok(config)
+}
+
+fn certificates(
+    path: &std::path::Path,
+    pem: &[u8],
+) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(TlsError::Content {
+            path: path.to_owned(),
+            problem: "no certificate in PEM form".to_owned(),
+        }),
+        Err(error) => Err(TlsError::Content {
+            path: path.to_owned(),
+            problem: format!("a malformed certificate ({error})"),
+        }),
+    }
+}
