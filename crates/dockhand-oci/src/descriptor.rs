@@ -106,3 +106,6 @@ where
         .map(|(key, value)| (key, value.unwrap_or_default()))
         .collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,15 @@
-//! Digests: parsed text on one side, running hashes on the other, and the value that proves they met.
+//! Digests as text and as bytes; [`hasher`] computes them.
 //!
 //! Format: <https://github.com/opencontainers/image-spec/blob/main/descriptor.md#digests>
+
+mod hasher;
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use sha2::Digest as _;
-use sha2::digest::common::hazmat::SerializableState;
+
+pub use hasher::{Hasher, Mismatch, Verified};
 
 /// The registered digest algorithms, both of which a registry of today has to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -204,155 +206,5 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// A hash that runs while bytes stream by, and that can be put aside and taken up again.
-#[derive(Clone)]
-pub struct Hasher {
-    state: State,
-    length: u64,
-}
-
-#[derive(Clone)]
-enum State {
-    Sha256(sha2::Sha256),
-    Sha512(sha2::Sha512),
-}
-
-impl Hasher {
-    /// A hash of nothing yet.
-    #[must_use]
-    pub fn new(algorithm: Algorithm) -> Self {
-        let state = match algorithm {
-            Algorithm::Sha256 => State::Sha256(sha2::Sha256::new()),
-            Algorithm::Sha512 => State::Sha512(sha2::Sha512::new()),
-        };
-        Self { state, length: 0 }
-    }
-
-    /// Takes in the next bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.length += bytes.len() as u64;
-        match &mut self.state {
-            State::Sha256(hash) => hash.update(bytes),
-            State::Sha512(hash) => hash.update(bytes),
-        }
-    }
-
-    /// How many bytes have gone in.
-    #[must_use]
-    pub const fn length(&self) -> u64 {
-        self.length
-    }
-
-    /// The algorithm that is running.
-    #[must_use]
-    pub const fn algorithm(&self) -> Algorithm {
-        match self.state {
-            State::Sha256(_) => Algorithm::Sha256,
-            State::Sha512(_) => Algorithm::Sha512,
-        }
-    }
-
-    /// The digest of all that went in.
-    #[must_use]
-    pub fn finish(self) -> Digest {
-        match self.state {
-            State::Sha256(hash) => Digest::from_hash(Algorithm::Sha256, &hash.finalize()),
-            State::Sha512(hash) => Digest::from_hash(Algorithm::Sha512, &hash.finalize()),
-        }
-    }
-
-    /// Compares what went in with what it should be: the only way to a [`Verified`].
-    ///
-    /// # Errors
-    /// [`Mismatch`] with both digests when the bytes are others, or another algorithm ran.
-    pub fn verify(self, expected: &Digest) -> Result<Verified, Mismatch> {
-        let size = self.length;
-        let computed = self.finish();
-        if computed == *expected {
-            Ok(Verified {
-                digest: computed,
-                size,
-            })
-        } else {
-            Err(Mismatch {
-                expected: *expected,
-                computed,
-            })
-        }
-    }
-
-    /// The running hash as bytes, so that another process can go on from here.
-    ///
-    /// The first byte names algorithm and form; [`Hasher::resume`] refuses what it does not know.
-    #[must_use]
-    pub fn save(&self) -> Vec<u8> {
-        let mut saved = vec![match self.state {
-            State::Sha256(_) => FORM_SHA256,
-            State::Sha512(_) => FORM_SHA512,
-        }];
-        saved.extend_from_slice(&self.length.to_be_bytes());
-        match &self.state {
-            State::Sha256(hash) => saved.extend_from_slice(&hash.serialize()),
-            State::Sha512(hash) => saved.extend_from_slice(&hash.serialize()),
-        }
-        saved
-    }
-
-    /// A hash that was [saved](Hasher::save); nothing when the bytes are not one.
-    #[must_use]
-    pub fn resume(saved: &[u8]) -> Option<Self> {
-        let (form, rest) = saved.split_first()?;
-        let (length, state) = rest.split_first_chunk::<8>()?;
-        let state = match *form {
-            FORM_SHA256 => State::Sha256(sha2::Sha256::deserialize(&state.try_into().ok()?).ok()?),
-            FORM_SHA512 => State::Sha512(sha2::Sha512::deserialize(&state.try_into().ok()?).ok()?),
-            _ => return None,
-        };
-        Some(Self {
-            state,
-            length: u64::from_be_bytes(*length),
-        })
-    }
-}
-
-/// First byte of a saved hash: SHA-256 in the form of sha2 0.11.
-const FORM_SHA256: u8 = 1;
-/// First byte of a saved hash: SHA-512 in the form of sha2 0.11.
-const FORM_SHA512: u8 = 2;
-
-impl fmt::Debug for Hasher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Hasher({}, {} bytes)", self.algorithm(), self.length)
-    }
-}
-
-/// Proof that bytes of this size were hashed and have this digest; [`Hasher::verify`] alone makes one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verified {
-    digest: Digest,
-    size: u64,
-}
-
-impl Verified {
-    /// The digest that the bytes have.
-    #[must_use]
-    pub const fn digest(&self) -> &Digest {
-        &self.digest
-    }
-
-    /// How many bytes there are.
-    #[must_use]
-    pub const fn size(&self) -> u64 {
-        self.size
-    }
-}
-
-/// The bytes that came are not those that were named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the content has the digest {computed}, not {expected}")]
-pub struct Mismatch {
-    /// What was named.
-    pub expected: Digest,
-    /// What came.
-    pub computed: Digest,
-}
+#[cfg(test)]
+mod tests;

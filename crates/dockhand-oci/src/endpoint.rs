@@ -151,6 +151,11 @@ impl Endpoint {
     fn from_right(before: &str, word: &str, last: &str) -> Result<Self, EndpointError> {
         let name = |text: &str| text.parse().map_err(EndpointError::Name);
         let digest = |text: &str| text.parse().map_err(EndpointError::Digest);
+        // First, because a tag may be called `manifests`; no repository name ends in `_dockhand/tags`.
+        if let ("history", Some(before)) = (last, before.strip_suffix("/_dockhand/tags")) {
+            let tag = word.parse().map_err(EndpointError::Tag)?;
+            return Ok(Self::TagHistory(name(before)?, tag));
+        }
         match (word, last) {
             ("tags", "list") => Ok(Self::Tags(name(before)?)),
             ("manifests", last) => {
@@ -169,15 +174,6 @@ impl Endpoint {
                 }
                 let id = last.parse().map_err(EndpointError::Upload);
                 Ok(Self::Upload(name(before)?, id?))
-            }
-            (tag, "history") => {
-                let before = before
-                    .strip_suffix("/_dockhand/tags")
-                    .ok_or(EndpointError::NotFound)?;
-                Ok(Self::TagHistory(
-                    name(before)?,
-                    tag.parse().map_err(EndpointError::Tag)?,
-                ))
             }
             _ => Err(EndpointError::NotFound),
         }
@@ -230,3 +226,6 @@ impl fmt::Display for Endpoint {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

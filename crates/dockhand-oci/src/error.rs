@@ -84,3 +84,6 @@ pub struct ErrorBody {
     #[serde(default)]
     pub errors: Vec<ErrorInfo>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -196,3 +196,6 @@ fn is_host(registry: &str) -> bool {
             None => host.split('.').all(label),
         }
 }
+
+#[cfg(test)]
+mod tests;

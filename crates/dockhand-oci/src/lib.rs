@@ -1,5 +1,7 @@
 //! The words of OCI registries: names, digests, manifests, endpoints, error codes. No I/O.
 
+#[cfg(test)]
+mod arbitrary;
 mod descriptor;
 mod digest;
 mod endpoint;

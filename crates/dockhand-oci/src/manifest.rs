@@ -290,3 +290,6 @@ fn from_json<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, ManifestEr
         .map_err(|error| ManifestError::Json(error.to_string()))?;
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests;

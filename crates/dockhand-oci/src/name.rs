@@ -162,3 +162,6 @@ macro_rules! text_word {
 
 text_word!(RepoName);
 text_word!(Tag);
+
+#[cfg(test)]
+mod tests;

@@ -92,3 +92,6 @@ fn split_unquoted(text: &str, mark: u8) -> (&str, Option<&str>) {
     }
     (text, None)
 }
+
+#[cfg(test)]
+mod tests;

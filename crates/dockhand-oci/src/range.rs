@@ -158,3 +158,6 @@ impl fmt::Display for ContentRange {
         write!(f, "{}-{}", self.start, self.end)
     }
 }
+
+#[cfg(test)]
+mod tests;

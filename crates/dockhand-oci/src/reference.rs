@@ -59,3 +59,6 @@ impl From<Digest> for Reference {
         Self::Digest(digest)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,10 @@ impl Outline {
     /// Looks at the whole document once, values unread but for the two that say what it is.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, ManifestError> {
         check_shape(bytes)?;
+        // The parser would pass over other bytes in text that nobody reads.
+        std::str::from_utf8(bytes).map_err(|error| {
+            ManifestError::Json(format!("it is not UTF-8 from byte {}", error.valid_up_to()))
+        })?;
         let outline: Self = super::from_json(bytes)?;
         if let Some(key) = outline.repeated {
             return Err(ManifestError::DuplicateKey(key));
