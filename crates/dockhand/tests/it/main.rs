@@ -1,0 +1,3 @@
+//! The command from outside, and what keeps the tree tidy.
+
+mod tidy;
