@@ -1,17 +1,36 @@
 //! Everything but the bytes of blobs: repositories, manifests, tags, links, uploads.
 //!
-//! An operation is one method here, one plain function over the seam of SQL below, and one
-//! transaction. A write is durable when it returns; a read waits for no writer.
+//! An operation is a method here, a plain function over the seam of SQL below, and one transaction. A
+//! write is durable when it returns; a read waits for no writer and sees every write that was answered.
 
 use std::path::Path;
 use std::time::SystemTime;
 
 use dockhand_oci::{Digest, Reference, RepoName, Tag, UploadId};
 
+use self::engine::{Effort, Engine};
+use self::sqlite::Sqlite;
 use crate::blob_store::Staged;
 
+mod blobs;
+mod codec;
+mod dialect;
+mod engine;
 mod error;
+mod manifests;
+mod probe;
+mod put;
 mod records;
+mod referrers;
+mod repositories;
+mod schema;
+mod sql;
+mod sqlite;
+mod tags;
+mod uploads;
+
+#[cfg(test)]
+mod tests;
 
 pub use error::{Cause, MetadataError};
 pub use records::{
@@ -23,80 +42,159 @@ pub use records::{
 type Result<T> = std::result::Result<T, MetadataError>;
 
 /// The metadata of a registry.
+///
+/// Every method may be dropped at any await. A write that has begun then happens whole or not at all.
 #[derive(Debug)]
-pub struct Metadata {}
+pub struct Metadata {
+    engine: Engine,
+    probed: probe::Probed,
+}
 
-#[allow(missing_docs, unused_variables, clippy::missing_errors_doc)]
+/// Opening, closing, and how it is doing.
 impl Metadata {
+    /// Opens the SQLite database at `path`; creates it, or brings it to the format of this version.
+    ///
+    /// # Errors
+    /// [`MetadataError::Foreign`] when the file is newer than this version, or something else.
     pub fn open_sqlite(path: &Path) -> Result<Self> {
-        Err(MetadataError::Unavailable)
+        Ok(Self::new(Engine::Sqlite(Sqlite::open(path)?)))
     }
+
+    /// Metadata that is gone when it is closed or dropped, and that no power cut needs to survive.
+    ///
+    /// # Errors
+    /// When no temporary folder can be made.
     pub fn in_memory() -> Result<Self> {
-        Err(MetadataError::Unavailable)
+        Ok(Self::new(Engine::Sqlite(Sqlite::temporary()?)))
     }
+
+    fn new(engine: Engine) -> Self {
+        Self {
+            engine,
+            probed: probe::Probed::default(),
+        }
+    }
+
+    /// Whether it can be written to, tried at most once a second.
+    ///
+    /// # Errors
+    /// What a write would get.
     pub async fn ready(&self) -> Result<()> {
-        Err(MetadataError::Unavailable)
+        self.probed.probe(&self.engine).await
     }
-    pub async fn close(&self) {}
-    pub async fn failed(&self) {}
+
+    /// Waits until a write has failed in a way after which none may follow. The process should end
+    /// then, with an exit code that has it restarted: recovery decides what the disk holds.
+    pub async fn failed(&self) {
+        self.engine.failed().await;
+    }
+
+    /// Finishes what waits to be written, and lets go of the database. What comes later gets
+    /// [`MetadataError::Unavailable`].
+    pub async fn close(&self) {
+        self.engine.close().await;
+    }
+}
+
+/// Blobs and uploads.
+impl Metadata {
+    /// A blob, if this repository has it and its bytes are there.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn blob(&self, repo: &RepoName, digest: &Digest) -> Result<Option<BlobRow>> {
-        Err(MetadataError::Unavailable)
+        let (repo, digest) = (repo.clone(), *digest);
+        let find = move |sql: &mut dyn sql::Sql| blobs::find(sql, &repo, &digest);
+        self.engine
+            .read("looking for a blob", Effort::Point, find)
+            .await
     }
-    pub async fn manifest(
-        &self,
-        repo: &RepoName,
-        reference: &Reference,
-    ) -> Result<Option<ManifestRow>> {
-        Err(MetadataError::Unavailable)
-    }
-    pub async fn manifest_head(
-        &self,
-        repo: &RepoName,
-        reference: &Reference,
-    ) -> Result<Option<ManifestHead>> {
-        Err(MetadataError::Unavailable)
-    }
-    pub async fn tags(&self, repo: &RepoName, page: &Keyset) -> Result<Option<Rows<Tag>>> {
-        Err(MetadataError::Unavailable)
-    }
-    pub async fn repositories(&self, page: &Keyset) -> Result<Rows<RepoName>> {
-        Err(MetadataError::Unavailable)
-    }
-    pub async fn referrers(
-        &self,
-        repo: &RepoName,
-        query: &ReferrersQuery,
-    ) -> Result<Rows<Referrer>> {
-        Err(MetadataError::Unavailable)
-    }
-    pub async fn tag_history(
-        &self,
-        repo: &RepoName,
-        tag: &Tag,
-        before: Option<u64>,
-        limit: usize,
-    ) -> Result<Rows<TagEvent>> {
-        Err(MetadataError::Unavailable)
-    }
-    pub async fn upload(&self, repo: &RepoName, id: UploadId) -> Result<Option<UploadRow>> {
-        Err(MetadataError::Unavailable)
-    }
+
+    /// Where the bytes of a digest are, or are to go.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn next_key(&self, digest: &Digest) -> Result<NextKey> {
-        Err(MetadataError::Unavailable)
+        let digest = *digest;
+        let next = move |sql: &mut dyn sql::Sql| blobs::next_key(sql, &digest);
+        self.engine
+            .read("choosing the key of a blob", Effort::Point, next)
+            .await
     }
-    pub async fn expired_uploads(
+
+    /// Makes durable bytes a blob of a repository and ends the upload that brought them, at once.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn commit_blob(&self, commit: BlobCommit) -> Result<Committed> {
+        let work = move |sql: &mut dyn sql::Sql| blobs::commit(sql, &commit);
+        self.engine.write("committing a blob", work).await
+    }
+
+    /// Gives a blob of `from`, or of any repository, to another one; `false` when there is none.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn mount(
         &self,
-        before: SystemTime,
-        limit: usize,
-    ) -> Result<Vec<(RepoName, UploadId)>> {
-        Err(MetadataError::Unavailable)
+        to: &RepoName,
+        from: Option<&RepoName>,
+        digest: &Digest,
+        now: SystemTime,
+    ) -> Result<bool> {
+        let (to, from, digest) = (to.clone(), from.cloned(), *digest);
+        let work =
+            move |sql: &mut dyn sql::Sql| blobs::mount(sql, &to, from.as_ref(), &digest, now);
+        self.engine.write("mounting a blob", work).await
     }
-    pub async fn upload_known(&self, id: UploadId) -> Result<bool> {
-        Err(MetadataError::Unavailable)
+
+    /// Takes a blob out of a repository, unless a manifest there links it.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn delete_blob(&self, repo: &RepoName, digest: &Digest) -> Result<BlobDeleted> {
+        let (repo, digest) = (repo.clone(), *digest);
+        let work = move |sql: &mut dyn sql::Sql| blobs::delete(sql, &repo, &digest);
+        self.engine.write("deleting a blob", work).await
     }
+
+    /// Begins an upload, unless too many are open.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
     pub async fn start_upload(&self, new: NewUpload) -> Result<Started> {
-        Err(MetadataError::Unavailable)
+        let work = move |sql: &mut dyn sql::Sql| uploads::start(sql, &new);
+        self.engine.write("beginning an upload", work).await
     }
+
+    /// Where an upload of this repository stands.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn upload(&self, repo: &RepoName, id: UploadId) -> Result<Option<UploadRow>> {
+        let repo = repo.clone();
+        let find = move |sql: &mut dyn sql::Sql| uploads::find(sql, &repo, id);
+        self.engine
+            .read("looking for an upload", Effort::Point, find)
+            .await
+    }
+
+    /// Whether an upload is open in any repository.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn upload_known(&self, id: UploadId) -> Result<bool> {
+        let known = move |sql: &mut dyn sql::Sql| uploads::known(sql, id);
+        self.engine
+            .read("looking for an upload", Effort::Point, known)
+            .await
+    }
+
+    /// Moves an upload to what is durable now, and its epoch on by one; `false` when the epoch is not
+    /// `epoch` any more: another writer was faster, or the upload is over.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
     pub async fn checkpoint_upload(
         &self,
         id: UploadId,
@@ -105,26 +203,84 @@ impl Metadata {
         hash: Vec<u8>,
         now: SystemTime,
     ) -> Result<bool> {
-        Err(MetadataError::Unavailable)
+        let work =
+            move |sql: &mut dyn sql::Sql| uploads::checkpoint(sql, id, epoch, &staged, &hash, now);
+        self.engine.write("moving an upload on", work).await
     }
+
+    /// Ends an upload and says what was staged of it; nothing when this repository has no such upload.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
     pub async fn cancel_upload(&self, repo: &RepoName, id: UploadId) -> Result<Option<Staged>> {
-        Err(MetadataError::Unavailable)
+        let repo = repo.clone();
+        let work = move |sql: &mut dyn sql::Sql| uploads::cancel(sql, &repo, id);
+        self.engine.write("cancelling an upload", work).await
     }
-    pub async fn commit_blob(&self, commit: BlobCommit) -> Result<Committed> {
-        Err(MetadataError::Unavailable)
-    }
-    pub async fn mount(
+
+    /// Uploads that nobody has touched since `before`, the stillest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn expired_uploads(
         &self,
-        to: &RepoName,
-        from: Option<&RepoName>,
-        digest: &Digest,
-        now: SystemTime,
-    ) -> Result<bool> {
-        Err(MetadataError::Unavailable)
+        before: SystemTime,
+        limit: usize,
+    ) -> Result<Vec<(RepoName, UploadId)>> {
+        let find = move |sql: &mut dyn sql::Sql| uploads::expired(sql, before, limit);
+        self.engine
+            .read("looking for expired uploads", Effort::Page(limit), find)
+            .await
     }
-    pub async fn put_manifest(&self, put: ManifestPut) -> Result<Put> {
-        Err(MetadataError::Unavailable)
+}
+
+/// Manifests and tags.
+impl Metadata {
+    /// A manifest with its bytes.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn manifest(
+        &self,
+        repo: &RepoName,
+        reference: &Reference,
+    ) -> Result<Option<ManifestRow>> {
+        let (repo, reference) = (repo.clone(), reference.clone());
+        let find = move |sql: &mut dyn sql::Sql| manifests::find(sql, &repo, &reference);
+        self.engine
+            .read("looking for a manifest", Effort::Point, find)
+            .await
     }
+
+    /// A manifest without its bytes.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn manifest_head(
+        &self,
+        repo: &RepoName,
+        reference: &Reference,
+    ) -> Result<Option<ManifestHead>> {
+        let (repo, reference) = (repo.clone(), reference.clone());
+        let find = move |sql: &mut dyn sql::Sql| manifests::head(sql, &repo, &reference);
+        self.engine
+            .read("looking for a manifest", Effort::Point, find)
+            .await
+    }
+
+    /// Stores a manifest with its links, tags, history and referrers: all of it or nothing.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn put_manifest(&self, manifest: ManifestPut) -> Result<Put> {
+        let work = move |sql: &mut dyn sql::Sql| put::put(sql, &manifest);
+        self.engine.write("storing a manifest", work).await
+    }
+
+    /// Deletes a tag, and remembers that it did.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
     pub async fn delete_tag(
         &self,
         repo: &RepoName,
@@ -132,8 +288,15 @@ impl Metadata {
         only_if: &Precondition,
         now: SystemTime,
     ) -> Result<Deleted> {
-        Err(MetadataError::Unavailable)
+        let (repo, tag, only_if) = (repo.clone(), tag.clone(), only_if.clone());
+        let work = move |sql: &mut dyn sql::Sql| tags::delete(sql, &repo, &tag, &only_if, now);
+        self.engine.write("deleting a tag", work).await
     }
+
+    /// Deletes a manifest with every tag that points at it, each of which is remembered.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
     pub async fn delete_manifest(
         &self,
         repo: &RepoName,
@@ -141,9 +304,68 @@ impl Metadata {
         only_if: &Precondition,
         now: SystemTime,
     ) -> Result<Deleted> {
-        Err(MetadataError::Unavailable)
+        let (repo, digest, only_if) = (repo.clone(), *digest, only_if.clone());
+        let work =
+            move |sql: &mut dyn sql::Sql| manifests::delete(sql, &repo, &digest, &only_if, now);
+        self.engine.write("deleting a manifest", work).await
     }
-    pub async fn delete_blob(&self, repo: &RepoName, digest: &Digest) -> Result<BlobDeleted> {
-        Err(MetadataError::Unavailable)
+
+    /// A page of the tags of a repository, in the order of their bytes; nothing when the repository
+    /// never had a manifest.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn tags(&self, repo: &RepoName, page: &Keyset) -> Result<Option<Rows<Tag>>> {
+        let (repo, page, effort) = (repo.clone(), page.clone(), Effort::Page(page.limit));
+        let list = move |sql: &mut dyn sql::Sql| tags::list(sql, &repo, &page);
+        self.engine.read("listing tags", effort, list).await
+    }
+
+    /// A page of the history of a tag before a version, the newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn tag_history(
+        &self,
+        repo: &RepoName,
+        tag: &Tag,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Rows<TagEvent>> {
+        let (repo, tag) = (repo.clone(), tag.clone());
+        let list = move |sql: &mut dyn sql::Sql| tags::history(sql, &repo, &tag, before, limit);
+        self.engine
+            .read("reading the history of a tag", Effort::Page(limit), list)
+            .await
+    }
+
+    /// A page of the repositories that have a manifest now, in the order of their bytes.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn repositories(&self, page: &Keyset) -> Result<Rows<RepoName>> {
+        let (page, effort) = (page.clone(), Effort::Page(page.limit));
+        let list = move |sql: &mut dyn sql::Sql| repositories::list(sql, &page);
+        self.engine.read("listing repositories", effort, list).await
+    }
+
+    /// A page of what refers to a manifest, which itself need not exist. It costs a page for each
+    /// artifact type that is asked for.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn referrers(
+        &self,
+        repo: &RepoName,
+        query: &ReferrersQuery,
+    ) -> Result<Rows<Referrer>> {
+        let (repo, query) = (repo.clone(), query.clone());
+        let rows = query
+            .limit
+            .saturating_mul(query.artifact_types.len().max(1));
+        let list = move |sql: &mut dyn sql::Sql| referrers::list(sql, &repo, &query);
+        self.engine
+            .read("listing referrers", Effort::Page(rows), list)
+            .await
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::sql::DbError;
+
 /// The cause below a [`MetadataError`], for the log.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -42,4 +44,33 @@ pub enum MetadataError {
         /// The cause.
         source: Cause,
     },
+}
+
+impl DbError {
+    /// What it means when it came up while reading.
+    pub(super) fn reading(self, doing: &'static str) -> MetadataError {
+        match self {
+            Self::Full(_) => MetadataError::Full,
+            Self::Busy(_) => MetadataError::Busy,
+            Self::Corrupt(_) | Self::Damaged(_) => MetadataError::Corrupt {
+                doing,
+                source: Box::new(self),
+            },
+            Self::Io(_) | Self::Other(_) => MetadataError::Other {
+                doing,
+                source: Box::new(self),
+            },
+        }
+    }
+
+    /// What it means when it came up while writing.
+    pub(super) fn writing(self, doing: &'static str) -> MetadataError {
+        match self {
+            Self::Io(source) => {
+                tracing::error!(doing, error = %source, "the disk of the metadata failed");
+                MetadataError::Unavailable
+            }
+            error => error.reading(doing),
+        }
+    }
 }

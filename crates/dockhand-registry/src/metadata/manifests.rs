@@ -1,0 +1,130 @@
+//! Manifests: read by tag or digest in one statement, and deleted with all that hangs on them.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use dockhand_oci::{Digest, Reference, RepoName};
+
+use super::codec::{DigestKey, digest, time, unsigned};
+use super::records::{Deleted, ManifestHead, ManifestRow, Precondition};
+use super::sql::{DbError, Sql, Value, first};
+use super::{referrers, repositories, tags};
+
+const BY_TAG: &str = "SELECT m.digest, m.media_type, m.bytes FROM repository r
+    JOIN tag t ON t.repository = r.id AND t.name = ?2
+    JOIN manifest m ON m.id = t.manifest
+    WHERE r.name = ?1";
+
+const BY_DIGEST: &str = "SELECT m.digest, m.media_type, m.bytes FROM repository r
+    JOIN manifest m ON m.repository = r.id AND m.digest = ?2
+    WHERE r.name = ?1";
+
+const HEAD_BY_TAG: &str = "SELECT m.digest, m.media_type, m.size FROM repository r
+    JOIN tag t ON t.repository = r.id AND t.name = ?2
+    JOIN manifest m ON m.id = t.manifest
+    WHERE r.name = ?1";
+
+const HEAD_BY_DIGEST: &str = "SELECT m.digest, m.media_type, m.size FROM repository r
+    JOIN manifest m ON m.repository = r.id AND m.digest = ?2
+    WHERE r.name = ?1";
+
+const ID: &str = "SELECT id FROM manifest WHERE repository = ?1 AND digest = ?2";
+
+const SUBJECT: &str = "SELECT subject FROM manifest WHERE id = ?1";
+
+const REMOVE_EDGES: &str = "DELETE FROM manifest_edge WHERE parent = ?1";
+
+const REMOVE: &str = "DELETE FROM manifest WHERE id = ?1";
+
+/// A manifest with its bytes.
+pub(super) fn find(
+    sql: &mut dyn Sql,
+    repo: &RepoName,
+    reference: &Reference,
+) -> Result<Option<ManifestRow>, DbError> {
+    by_reference(sql, repo, reference, (BY_TAG, BY_DIGEST), |row| {
+        Ok(ManifestRow {
+            digest: digest(row.blob(0)?)?,
+            media_type: row.text(1)?.to_owned(),
+            bytes: Bytes::copy_from_slice(row.blob(2)?),
+        })
+    })
+}
+
+/// A manifest without its bytes.
+pub(super) fn head(
+    sql: &mut dyn Sql,
+    repo: &RepoName,
+    reference: &Reference,
+) -> Result<Option<ManifestHead>, DbError> {
+    by_reference(sql, repo, reference, (HEAD_BY_TAG, HEAD_BY_DIGEST), |row| {
+        Ok(ManifestHead {
+            digest: digest(row.blob(0)?)?,
+            media_type: row.text(1)?.to_owned(),
+            size: unsigned(row.int(2)?)?,
+        })
+    })
+}
+
+fn by_reference<T>(
+    sql: &mut dyn Sql,
+    repo: &RepoName,
+    reference: &Reference,
+    (by_tag, by_digest): (&'static str, &'static str),
+    read: impl FnMut(&dyn super::sql::Row) -> Result<T, DbError>,
+) -> Result<Option<T>, DbError> {
+    let name = Value::Text(repo.as_str());
+    match reference {
+        Reference::Tag(tag) => first(sql, by_tag, &[name, Value::Text(tag.as_str())], read),
+        Reference::Digest(wanted) => first(
+            sql,
+            by_digest,
+            &[name, DigestKey::new(wanted).value()],
+            read,
+        ),
+    }
+}
+
+/// The id of a manifest in its repository.
+pub(super) fn id(
+    sql: &mut dyn Sql,
+    repository: i64,
+    key: &DigestKey,
+) -> Result<Option<i64>, DbError> {
+    first(sql, ID, &[Value::Int(repository), key.value()], |row| {
+        row.int(0)
+    })
+}
+
+/// Deletes a manifest, every tag that points at it, its links, and its word as a referrer.
+pub(super) fn delete(
+    sql: &mut dyn Sql,
+    repo: &RepoName,
+    wanted: &Digest,
+    only_if: &Precondition,
+    now: SystemTime,
+) -> Result<Deleted, DbError> {
+    let key = DigestKey::new(wanted);
+    let Some(repository) = repositories::lock(sql, repo)? else {
+        return Ok(Deleted::Unknown);
+    };
+    let Some(manifest) = id(sql, repository, &key)? else {
+        return Ok(Deleted::Unknown);
+    };
+    if !only_if.holds(Some(wanted)) {
+        return Ok(Deleted::PreconditionFailed {
+            current: Some(*wanted),
+        });
+    }
+    tags::remove_all_of(sql, repository, (manifest, wanted), time(now))?;
+    let subject = first(sql, SUBJECT, &[Value::Int(manifest)], |row| {
+        row.blob_or_null(0)?.map(digest).transpose()
+    })?;
+    if let Some(subject) = subject.flatten() {
+        referrers::remove_native(sql, repository, &DigestKey::new(&subject), &key)?;
+    }
+    sql.execute(REMOVE_EDGES, &[Value::Int(manifest)])?;
+    sql.execute(REMOVE, &[Value::Int(manifest)])?;
+    repositories::count(sql, repository, -1)?;
+    Ok(Deleted::Done)
+}

@@ -1,0 +1,104 @@
+//! SQLite under the seam: one thread that writes, and connections that read on the calling task.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use self::readers::Readers;
+use self::writer::Writer;
+use super::engine::Effort;
+use super::error::MetadataError;
+use super::sql::{DbError, Sql};
+
+mod connection;
+mod migrate;
+mod readers;
+mod writer;
+
+/// A SQLite database that is open.
+#[derive(Debug)]
+pub(super) struct Sqlite {
+    readers: Arc<Readers>,
+    writer: Writer,
+    /// The folder of a database that is to leave nothing behind.
+    _folder: Option<TempDir>,
+}
+
+/// Whether writes are to survive a power cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Durability {
+    /// Every commit is on the disk when it returns.
+    Full,
+    /// None needs to: the database goes when the process does.
+    None,
+}
+
+impl Sqlite {
+    /// Opens the database at `path`, which is created or brought to the format of this program.
+    pub(super) fn open(path: &Path) -> Result<Self, MetadataError> {
+        Self::open_with(path, Durability::Full, None)
+    }
+
+    /// A database that nobody will see again. It lies in a folder of its own and not in memory,
+    /// because the memory mode of SQLite lets readers wait for the writer.
+    pub(super) fn temporary() -> Result<Self, MetadataError> {
+        let doing = "making a folder for a temporary database";
+        let folder = tempfile::Builder::new()
+            .prefix("dockhand-")
+            .tempdir()
+            .map_err(|e| MetadataError::Other {
+                doing,
+                source: Box::new(e),
+            })?;
+        let path = folder.path().join(crate::layout::DATABASE);
+        Self::open_with(&path, Durability::None, Some(folder))
+    }
+
+    fn open_with(
+        path: &Path,
+        durability: Durability,
+        folder: Option<TempDir>,
+    ) -> Result<Self, MetadataError> {
+        let mut connection = connection::open_writer(path, durability)?;
+        migrate::migrate(&mut connection, path)?;
+        let readers = Arc::new(Readers::new(path));
+        let writer = Writer::start(connection)?;
+        Ok(Self {
+            readers,
+            writer,
+            _folder: folder,
+        })
+    }
+
+    pub(super) async fn read<T, F>(
+        &self,
+        doing: &'static str,
+        effort: Effort,
+        work: F,
+    ) -> Result<T, MetadataError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn Sql) -> Result<T, DbError> + Send + 'static,
+    {
+        self.readers.read(doing, effort, work).await
+    }
+
+    pub(super) async fn write<T, F>(&self, doing: &'static str, work: F) -> Result<T, MetadataError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn Sql) -> Result<T, DbError> + Send + 'static,
+    {
+        self.writer.write(doing, work).await
+    }
+
+    pub(super) async fn failed(&self) {
+        self.writer.failed().await;
+    }
+
+    /// Readers first: the last connection to go, the writer's, puts the file in order.
+    pub(super) async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}

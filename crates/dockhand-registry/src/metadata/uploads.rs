@@ -1,0 +1,151 @@
+//! Uploads: rows that live from the first request to the last, or until they expire.
+
+use std::time::SystemTime;
+
+use dockhand_oci::{RepoName, UploadId};
+
+use super::codec::{number, one_more, system_time, time, unsigned, word};
+use super::records::{NewUpload, Started, UploadRow};
+use super::repositories;
+use super::sql::{DbError, Row, Sql, Value, all, exists, first};
+use crate::blob_store::Staged;
+
+/// Counted as far as the limit and no further, so that the cost of a start has a bound.
+const OPEN_HERE: &str =
+    "SELECT count(*) FROM (SELECT 1 FROM upload WHERE repository = ?1 LIMIT ?2) AS open";
+const OPEN: &str = "SELECT count(*) FROM (SELECT 1 FROM upload LIMIT ?1) AS open";
+
+const START: &str =
+    "INSERT INTO upload (id, repository, epoch, length, notes, hash, started, touched)
+    VALUES (?1, ?2, 0, 0, ?3, ?4, ?5, ?5)";
+
+const CHECKPOINT: &str =
+    "UPDATE upload SET epoch = epoch + 1, length = ?3, notes = ?4, hash = ?5, touched = ?6
+    WHERE id = ?1 AND epoch = ?2";
+
+const FIND: &str = "SELECT u.length, u.notes, u.epoch, u.hash, u.started
+    FROM upload u JOIN repository r ON r.id = u.repository
+    WHERE u.id = ?1 AND r.name = ?2";
+
+const KNOWN: &str = "SELECT 1 FROM upload WHERE id = ?1";
+
+const REMOVE: &str = "DELETE FROM upload WHERE id = ?1";
+
+/// Those that have lain still the longest.
+pub(super) const EXPIRED: &str = "SELECT r.name, u.id
+    FROM upload u CROSS JOIN repository r
+    WHERE r.id = u.repository AND u.touched < ?1 ORDER BY u.touched LIMIT ?2";
+
+/// Begins an upload, if not too many are open.
+pub(super) fn start(sql: &mut dyn Sql, new: &NewUpload) -> Result<Started, DbError> {
+    let limits = &new.limits;
+    let (here, all) = (i64::from(limits.per_repository), i64::from(limits.in_all));
+    if first(sql, OPEN, &[Value::Int(all)], |row| row.int(0))?.unwrap_or(0) >= all {
+        return Ok(Started::TooMany);
+    }
+    if let Some(repository) = repositories::find(sql, &new.repo)? {
+        let params = [Value::Int(repository), Value::Int(here)];
+        if first(sql, OPEN_HERE, &params, |row| row.int(0))?.unwrap_or(0) >= here {
+            return Ok(Started::TooMany);
+        }
+    }
+    let now = time(new.now);
+    let repository = repositories::ensure(sql, &new.repo, now)?;
+    let params = [
+        Value::Text(&new.id.to_string()),
+        Value::Int(repository),
+        Value::Blob(&[]),
+        Value::Blob(&new.hash),
+        Value::Int(now),
+    ];
+    sql.execute(START, &params)?;
+    Ok(Started::Yes)
+}
+
+/// Moves an upload on, if nobody has since `epoch`.
+pub(super) fn checkpoint(
+    sql: &mut dyn Sql,
+    id: UploadId,
+    epoch: u64,
+    staged: &Staged,
+    hash: &[u8],
+    now: SystemTime,
+) -> Result<bool, DbError> {
+    let params = [
+        Value::Text(&id.to_string()),
+        Value::Int(number(epoch)),
+        Value::Int(number(staged.length)),
+        Value::Blob(&staged.notes),
+        Value::Blob(hash),
+        Value::Int(time(now)),
+    ];
+    Ok(sql.execute(CHECKPOINT, &params)? == 1)
+}
+
+/// An upload of this repository.
+pub(super) fn find(
+    sql: &mut dyn Sql,
+    repo: &RepoName,
+    id: UploadId,
+) -> Result<Option<UploadRow>, DbError> {
+    first(
+        sql,
+        FIND,
+        &[Value::Text(&id.to_string()), Value::Text(repo.as_str())],
+        |row| {
+            Ok(UploadRow {
+                staged: staged(row)?,
+                epoch: unsigned(row.int(2)?)?,
+                hash: row.blob(3)?.to_vec(),
+                started: system_time(row.int(4)?),
+            })
+        },
+    )
+}
+
+fn staged(row: &dyn Row) -> Result<Staged, DbError> {
+    Ok(Staged {
+        length: unsigned(row.int(0)?)?,
+        notes: row.blob(1)?.to_vec(),
+    })
+}
+
+/// Whether any repository has this upload.
+pub(super) fn known(sql: &mut dyn Sql, id: UploadId) -> Result<bool, DbError> {
+    exists(sql, KNOWN, &[Value::Text(&id.to_string())])
+}
+
+/// Ends an upload; none is no error, for then somebody else ended it.
+pub(super) fn remove(sql: &mut dyn Sql, id: UploadId) -> Result<(), DbError> {
+    sql.execute(REMOVE, &[Value::Text(&id.to_string())])
+        .map(|_| ())
+}
+
+/// Ends an upload of this repository and says what was staged of it.
+pub(super) fn cancel(
+    sql: &mut dyn Sql,
+    repo: &RepoName,
+    id: UploadId,
+) -> Result<Option<Staged>, DbError> {
+    let found = find(sql, repo, id)?;
+    if found.is_some() {
+        remove(sql, id)?;
+    }
+    Ok(found.map(|row| row.staged))
+}
+
+/// Uploads that nobody has touched since `before`, the stillest first.
+pub(super) fn expired(
+    sql: &mut dyn Sql,
+    before: SystemTime,
+    limit: usize,
+) -> Result<Vec<(RepoName, UploadId)>, DbError> {
+    let mut found = all(
+        sql,
+        EXPIRED,
+        &[Value::Int(time(before)), one_more(limit)],
+        |row| Ok((word(row.text(0)?)?, word(row.text(1)?)?)),
+    )?;
+    found.truncate(limit);
+    Ok(found)
+}
