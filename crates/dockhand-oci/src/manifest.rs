@@ -220,6 +220,10 @@ impl Document {
             let found = links.len();
             return Err(ManifestError::TooManyLinks { found });
         }
+        let linked = links.iter().map(|link| &link.descriptor);
+        linked
+            .chain(&self.subject)
+            .try_for_each(outline::check_descriptor)?;
         Ok(Manifest {
             media_type: MediaType::known(media_type),
             kind,

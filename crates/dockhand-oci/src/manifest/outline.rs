@@ -7,6 +7,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::{DEPTH_MAX, ManifestError, VALUES_MAX};
+use crate::Descriptor;
 
 /// The fields of manifests, as the specification spells them.
 const FIELDS: [&str; 8] = [
@@ -18,6 +19,18 @@ const FIELDS: [&str; 8] = [
     "manifests",
     "subject",
     "annotations",
+];
+
+/// The fields of descriptors.
+const DESCRIPTOR_FIELDS: [&str; 8] = [
+    "mediaType",
+    "digest",
+    "size",
+    "urls",
+    "annotations",
+    "artifactType",
+    "platform",
+    "data",
 ];
 
 /// What the first look found.
@@ -41,15 +54,7 @@ impl Outline {
         if let Some(key) = outline.repeated {
             return Err(ManifestError::DuplicateKey(key));
         }
-        for meant in FIELDS {
-            match outline.keys.get(&fold(meant)) {
-                Some(found) if found != meant => {
-                    let found = found.clone();
-                    return Err(ManifestError::Spelling { found, meant });
-                }
-                _ => {}
-            }
-        }
+        check_spelling(outline.keys.values(), &FIELDS)?;
         Ok(outline)
     }
 
@@ -63,6 +68,29 @@ impl Outline {
 /// `layerſ` for `layers`; two such keys would be one document to us and another to them.
 fn fold(key: &str) -> String {
     key.to_uppercase().to_lowercase()
+}
+
+/// Refuses keys that some readers take for one of these fields, and we do not.
+fn check_spelling<'a>(
+    mut keys: impl Iterator<Item = &'a String>,
+    fields: &[&'static str],
+) -> Result<(), ManifestError> {
+    let misspelled = keys.find_map(|found| {
+        let folded = fold(found);
+        let taken_for =
+            |field: &&&'static str| **field != found && folded.eq_ignore_ascii_case(field);
+        let meant = *fields.iter().find(taken_for)?;
+        Some((found.clone(), meant))
+    });
+    match misspelled {
+        Some((found, meant)) => Err(ManifestError::Spelling { found, meant }),
+        None => Ok(()),
+    }
+}
+
+/// The same for a descriptor: a `Digest` beside its `digest` would be another link to some readers.
+pub(super) fn check_descriptor(descriptor: &Descriptor) -> Result<(), ManifestError> {
+    check_spelling(descriptor.other.keys(), &DESCRIPTOR_FIELDS)
 }
 
 /// Counts nesting and values without building anything, so that a hostile document costs one walk

@@ -477,6 +477,36 @@ fn keys_stand_once_and_are_spelled_right() {
 }
 
 #[test]
+fn descriptors_are_spelled_right() {
+    let oci = MediaType::OCI_MANIFEST;
+    let bad = |field: &str| with(content("a/b"), json!({field: EMPTY_JSON}));
+    let spelling = |found: &str, meant| {
+        let found = found.to_owned();
+        Err(E::Spelling { found, meant })
+    };
+    for (fields, error) in [
+        (
+            json!({"layers": [content("a/b"), bad("Digest")]}),
+            spelling("Digest", "digest"),
+        ),
+        (json!({"config": bad("ſize")}), spelling("ſize", "size")),
+        (
+            json!({"subject": bad("mediatype")}),
+            spelling("mediatype", "mediaType"),
+        ),
+    ] {
+        assert_eq!(parse(oci, &with(image(oci), fields)), error);
+    }
+    let list = with(
+        index(MediaType::OCI_INDEX),
+        json!({"manifests": [bad("SIZE")]}),
+    );
+    assert_eq!(parse("", &list), spelling("SIZE", "size"));
+    let other = with(image(oci), json!({"layers": [bad("digests")]}));
+    assert_eq!(parse(oci, &other).unwrap().links.len(), 2);
+}
+
+#[test]
 fn limits_hold_and_what_is_at_them_passes() {
     let oci = MediaType::OCI_MANIFEST;
     let deep = |levels: usize| {
