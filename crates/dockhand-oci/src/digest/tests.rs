@@ -110,6 +110,20 @@ fn damaged_states_are_refused() {
     }
 }
 
+/// A state that agrees with itself, but whose count of bits is about to overflow.
+#[test]
+fn a_state_of_more_bytes_than_can_be_is_refused() {
+    let with_blocks = |blocks: u64| {
+        let mut saved = Hasher::new(Algorithm::Sha256).save();
+        saved[1..9].copy_from_slice(&(blocks * 64).to_be_bytes());
+        saved[41..49].copy_from_slice(&blocks.to_le_bytes());
+        Hasher::resume(&saved)
+    };
+    assert_eq!(with_blocks(1 << 53).unwrap().length(), 1 << 59);
+    assert!(with_blocks(1 << 54).is_none());
+    assert!(with_blocks((1 << 58) - 1).is_none());
+}
+
 proptest! {
     #[test]
     fn printing_and_parsing_are_inverse(digest in arbitrary::digest()) {

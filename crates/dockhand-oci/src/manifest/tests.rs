@@ -525,6 +525,9 @@ fn limits_hold_and_what_is_at_them_passes() {
         .to_string()
         .replacen('{', &format!("{{\"x\":\"{text}\","), 1);
     assert_eq!(read(oci, &quoted).unwrap().links.len(), 3);
+    // A backslash that is itself escaped does not keep its text open.
+    let behind = deep(DEPTH_MAX).replacen('{', r#"{"y":"\\","#, 1);
+    assert_eq!(read(oci, &behind), Err(E::TooDeep));
 
     let layers = |count| with(image(oci), json!({"layers": vec![content("a/b"); count]}));
     assert_eq!(
