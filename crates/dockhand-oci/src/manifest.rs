@@ -22,9 +22,9 @@ use outline::Outline;
 pub const LINKS_MAX: usize = 10_000;
 /// Deepest nesting. Real manifests have 4 levels; the parser's own end would be 128.
 pub const DEPTH_MAX: usize = 64;
-/// Most commas, which is about the number of values: 4 MiB of the shortest descriptors have under
-/// 90,000, so only a document made to be slow to read has more.
-pub const VALUES_MAX: usize = 131_072;
+/// Most commas, which is about the number of values: an index of [`LINKS_MAX`] entries, each with its
+/// platform, has 50,000. More than this only makes a document slow to read.
+pub const VALUES_MAX: usize = 65_536;
 
 /// What a manifest is: one image (or artifact), or a list of manifests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

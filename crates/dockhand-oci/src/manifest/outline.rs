@@ -4,10 +4,14 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use super::{DEPTH_MAX, ManifestError, VALUES_MAX};
 use crate::Descriptor;
+
+/// Most fields of the document itself: the specifications have eight, and each is remembered to see it
+/// come twice.
+const FIELDS_MAX: usize = 1_000;
 
 /// The fields of manifests, as the specification spells them.
 const FIELDS: [&str; 8] = [
@@ -36,6 +40,7 @@ const DESCRIPTOR_FIELDS: [&str; 8] = [
 /// What the first look found.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
+    /// Each key as it is compared, with the key as it stands there.
     keys: HashMap<String, String>,
     repeated: Option<String>,
     pub(super) schema_version: Option<i64>,
@@ -67,7 +72,11 @@ impl Outline {
 /// What a key is compared by. Go's JSON reader, and so nearly every client, takes `Layers` and even
 /// `layerſ` for `layers`; two such keys would be one document to us and another to them.
 fn fold(key: &str) -> String {
-    key.to_uppercase().to_lowercase()
+    if key.is_ascii() {
+        key.to_ascii_lowercase()
+    } else {
+        key.to_uppercase().to_lowercase()
+    }
 }
 
 /// Refuses keys that some readers take for one of these fields, and we do not.
@@ -146,6 +155,11 @@ impl<'de> Visitor<'de> for OutlineVisitor {
             }
             if outline.keys.insert(fold(&key), key.clone()).is_some() {
                 outline.repeated.get_or_insert(key);
+            }
+            if outline.keys.len() > FIELDS_MAX {
+                return Err(A::Error::custom(format_args!(
+                    "a manifest has at most {FIELDS_MAX} fields"
+                )));
             }
         }
         Ok(outline)

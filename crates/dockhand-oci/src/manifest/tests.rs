@@ -545,8 +545,14 @@ fn limits_hold_and_what_is_at_them_passes() {
         read(oci, &format!("{{{}}}", keys.join(","))),
         Err(E::TooManyValues)
     );
-    let keys = keys[..VALUES_MAX].join(",");
-    assert_eq!(read("", &format!("{{{keys}}}")), Err(E::NoType));
+    let many = |count: usize| format!("{{{}}}", keys[..count].join(","));
+    assert_eq!(read("", &many(1_000)), Err(E::NoType));
+    let Err(E::Json(message)) = read("", &many(1_001)) else {
+        panic!("1001 fields");
+    };
+    assert!(message.contains("at most 1000 fields"), "{message}");
+    let values = format!("{{\"x\":[0{}]}}", ",0".repeat(VALUES_MAX));
+    assert_eq!(read("", &values), Err(E::NoType));
 }
 
 #[test]
