@@ -6,6 +6,7 @@
 
 mod app;
 mod body;
+pub mod config;
 mod error;
 mod guarded;
 mod handlers;
@@ -13,13 +14,16 @@ mod health;
 mod listen;
 mod location;
 mod metrics;
+mod metrics_address;
 mod observe;
 mod request;
 mod respond;
 mod route;
+mod run;
 mod tls;
 
 pub use app::{App, Options, Peer};
 pub use listen::{Limits, serve};
 pub use location::{Addressing, Cidr, CidrError};
+pub use run::{RunError, Server, Setup};
 pub use tls::{Tls, TlsError, TlsFiles};

@@ -1,0 +1,213 @@
+//! A whole server: stores opened, leftovers swept, addresses bound, requests answered until told to stop.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dockhand_registry::blob_store::fs::FileSystem;
+use dockhand_registry::blob_store::memory::Memory;
+use dockhand_registry::metadata::{Metadata, MetadataError};
+use dockhand_registry::{BlobStore, Registry, Settings, StoreError, layout};
+use tokio::net::TcpListener;
+
+use crate::app::{App, Options};
+use crate::listen::{self, Limits};
+use crate::metrics_address;
+use crate::tls::{Tls, TlsError, TlsFiles};
+
+/// Everything that a server is made of.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The folder of the data; without one, all is in memory and gone with the process.
+    pub data: Option<PathBuf>,
+    /// Where to listen, `host:port`; port 0 takes a free one.
+    pub listen: String,
+    /// The rules.
+    pub settings: Settings,
+    /// The answers.
+    pub options: Options,
+    /// The connections.
+    pub limits: Limits,
+    /// TLS, when it is ours to do.
+    pub tls: Option<TlsFiles>,
+    /// How often the files of TLS are looked at.
+    pub tls_reload: Duration,
+    /// Whether metrics are counted.
+    pub metrics: bool,
+    /// Where metrics and health are served apart from everything else, and under which path.
+    pub metrics_listen: Option<(String, String)>,
+    /// How long connections may go on when the server stops.
+    pub drain: Duration,
+}
+
+/// Why a server did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The folder of the data cannot be made.
+    #[error("cannot make the data folder {path}: {source}", path = path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The blobs cannot be opened.
+    #[error(transparent)]
+    Blobs(#[from] StoreError),
+    /// The metadata cannot be opened.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// What a crash left could not be swept.
+    #[error("cannot clear what an earlier run left behind: {0}")]
+    Sweep(#[source] dockhand_registry::Error),
+    /// The address cannot be had.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The metadata failed while serving; going on could lose writes.
+    #[error("the metadata failed; a restart recovers what was acknowledged")]
+    StorageFailed,
+}
+
+/// A server that listens but has not answered yet.
+#[derive(Debug)]
+pub struct Server {
+    registry: Registry,
+    app: Arc<App>,
+    listener: TcpListener,
+    metrics: Option<(TcpListener, String)>,
+    tls: Option<Tls>,
+    setup: Setup,
+}
+
+/// How often expired uploads are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+
+impl Server {
+    /// Opens the stores, clears what a crash left, and binds the addresses.
+    ///
+    /// # Errors
+    /// [`RunError`] names what cannot be had.
+    pub async fn start(setup: Setup) -> Result<Self, RunError> {
+        let registry = open(&setup)?;
+        if !setup.settings.read_only {
+            let orphans = registry.sweep_orphans().await.map_err(RunError::Sweep)?;
+            if orphans > 0 {
+                tracing::info!(orphans, "dropped the bytes of uploads that were never acknowledged");
+            }
+        }
+        let tls = setup.tls.clone().map(Tls::load).transpose()?;
+        let listener = bind(&setup.listen).await?;
+        let metrics = match &setup.metrics_listen {
+            Some((address, path)) => Some((bind(address).await?, path.clone())),
+            None => None,
+        };
+        let app = App::new(registry.clone(), setup.options.clone(), setup.metrics);
+        Ok(Self { registry, app, listener, metrics, tls, setup })
+    }
+
+    /// The address that it listens on.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Whether connections are encrypted.
+    #[must_use]
+    pub const fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Answers requests until `shutdown` resolves and the busy connections are done.
+    ///
+    /// # Errors
+    /// [`RunError::StorageFailed`] when the metadata cannot be trusted to write any more.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+        let Self { registry, app, listener, metrics, tls, setup } = self;
+        let background = Background::start(&registry, &app, &tls, metrics, setup.tls_reload);
+        let failed = registry.metadata().failed();
+        let broken = std::cell::Cell::new(false);
+        let stop = async {
+            tokio::select! {
+                () = shutdown => tracing::info!("stopping: no new connections, busy ones may finish"),
+                () = failed => broken.set(true),
+            }
+        };
+        let cut = listen::serve(listener, app, tls, setup.limits, stop, setup.drain).await;
+        drop(background);
+        if cut > 0 {
+            tracing::warn!(connections = cut, "connections were cut off after the drain time");
+        }
+        registry.metadata().close().await;
+        if broken.get() { Err(RunError::StorageFailed) } else { Ok(()) }
+    }
+}
+
+/// What runs beside the connections, and ends with them.
+struct Background(Vec<tokio::task::JoinHandle<()>>);
+
+impl Background {
+    fn start(
+        registry: &Registry,
+        app: &Arc<App>,
+        tls: &Option<Tls>,
+        metrics: Option<(TcpListener, String)>,
+        reload: Duration,
+    ) -> Self {
+        let mut tasks = vec![tokio::spawn(sweep(registry.clone()))];
+        if let Some(tls) = tls {
+            tasks.push(tokio::spawn(tls.clone().follow(reload)));
+        }
+        if let Some((listener, path)) = metrics {
+            tasks.push(tokio::spawn(metrics_address::serve(listener, Arc::clone(app), path)));
+        }
+        Self(tasks)
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.0.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+async fn sweep(registry: Registry) {
+    loop {
+        match registry.sweep_expired().await {
+            Ok(0) => {}
+            Ok(dropped) => tracing::info!(dropped, "dropped uploads that had expired"),
+            Err(error) => tracing::warn!(%error, "expired uploads could not be dropped"),
+        }
+        tokio::time::sleep(SWEEP_EVERY).await;
+    }
+}
+
+fn open(setup: &Setup) -> Result<Registry, RunError> {
+    let (blobs, metadata): (Arc<dyn BlobStore>, Metadata) = match &setup.data {
+        None => (Arc::new(Memory::new()), Metadata::in_memory()?),
+        Some(path) => {
+            let folder = |source| RunError::Folder { path: path.clone(), source };
+            fs::create_dir_all(path).map_err(folder)?;
+            // The lock of the folder comes first: it keeps a second process off the metadata too.
+            let blobs = Arc::new(FileSystem::open(path)?);
+            (blobs, Metadata::open_sqlite(&path.join(layout::DATABASE))?)
+        }
+    };
+    Ok(Registry::new(blobs, Arc::new(metadata), setup.settings.clone()))
+}
+
+async fn bind(address: &str) -> Result<TcpListener, RunError> {
+    let refused = |source| RunError::Listen { address: address.to_owned(), source };
+    TcpListener::bind(address).await.map_err(refused)
+}
