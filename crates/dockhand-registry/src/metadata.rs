@@ -30,7 +30,7 @@ mod tags;
 mod uploads;
 
 #[cfg(test)]
-mod tests;
+mod contract;
 
 pub use error::{Cause, MetadataError};
 pub use records::{

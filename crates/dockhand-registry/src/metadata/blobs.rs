@@ -12,7 +12,7 @@ use super::{repositories, uploads};
 use crate::blob_store::BlobKey;
 use crate::layout::blob_key;
 
-const FIND: &str = "SELECT b.key, b.size FROM repository r
+pub(super) const FIND: &str = "SELECT b.key, b.size FROM repository r
     JOIN repository_blob l ON l.repository = r.id AND l.digest = ?2
     JOIN blob b ON b.digest = l.digest AND b.state = 1
     WHERE r.name = ?1";

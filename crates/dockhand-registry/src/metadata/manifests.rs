@@ -10,21 +10,21 @@ use super::records::{Deleted, ManifestHead, ManifestRow, Precondition};
 use super::sql::{DbError, Sql, Value, first};
 use super::{referrers, repositories, tags};
 
-const BY_TAG: &str = "SELECT m.digest, m.media_type, m.bytes FROM repository r
+pub(super) const BY_TAG: &str = "SELECT m.digest, m.media_type, m.bytes FROM repository r
     JOIN tag t ON t.repository = r.id AND t.name = ?2
     JOIN manifest m ON m.id = t.manifest
     WHERE r.name = ?1";
 
-const BY_DIGEST: &str = "SELECT m.digest, m.media_type, m.bytes FROM repository r
+pub(super) const BY_DIGEST: &str = "SELECT m.digest, m.media_type, m.bytes FROM repository r
     JOIN manifest m ON m.repository = r.id AND m.digest = ?2
     WHERE r.name = ?1";
 
-const HEAD_BY_TAG: &str = "SELECT m.digest, m.media_type, m.size FROM repository r
+pub(super) const HEAD_BY_TAG: &str = "SELECT m.digest, m.media_type, m.size FROM repository r
     JOIN tag t ON t.repository = r.id AND t.name = ?2
     JOIN manifest m ON m.id = t.manifest
     WHERE r.name = ?1";
 
-const HEAD_BY_DIGEST: &str = "SELECT m.digest, m.media_type, m.size FROM repository r
+pub(super) const HEAD_BY_DIGEST: &str = "SELECT m.digest, m.media_type, m.size FROM repository r
     JOIN manifest m ON m.repository = r.id AND m.digest = ?2
     WHERE r.name = ?1";
 

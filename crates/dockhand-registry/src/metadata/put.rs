@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use dockhand_oci::{Digest, LinkKind};
 
 use super::codec::{DigestKey, key_value, link_kind, number, text_value, time};
-use super::records::{ManifestPut, Precondition, Put};
+use super::records::{Edge, ManifestPut, Precondition, Put};
 use super::sql::{DbError, Sql, Value};
 use super::{blobs, manifests, referrers, repositories, tags};
 
@@ -89,11 +89,9 @@ fn missing(
     if !put.links_must_exist {
         return Ok(Vec::new());
     }
+    let place = |link: &Edge| (link.kind == LinkKind::Manifest, link.digest);
     let required = put.links.iter().filter(|link| link.required);
-    let wanted: BTreeSet<(bool, Digest)> = required
-        .clone()
-        .map(|link| (link.kind == LinkKind::Manifest, link.digest))
-        .collect();
+    let wanted: BTreeSet<(bool, Digest)> = required.clone().map(place).collect();
     let mut lacking = BTreeSet::new();
     for (manifest, digest) in wanted {
         let key = DigestKey::new(&digest);
@@ -103,12 +101,12 @@ fn missing(
             Some(repository) => blobs::linked(sql, repository, &key)?,
         };
         if !there {
-            lacking.insert(digest);
+            lacking.insert((manifest, digest));
         }
     }
     Ok(required
+        .filter(|link| lacking.remove(&place(link)))
         .map(|link| link.digest)
-        .filter(|digest| lacking.remove(digest))
         .collect())
 }
 

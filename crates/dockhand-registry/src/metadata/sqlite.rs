@@ -16,6 +16,9 @@ mod migrate;
 mod readers;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 /// A SQLite database that is open.
 #[derive(Debug)]
 pub(super) struct Sqlite {

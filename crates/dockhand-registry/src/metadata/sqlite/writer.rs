@@ -21,7 +21,7 @@ mod job;
 const BATCH: usize = 64;
 
 /// Jobs that may wait: four batches. Whoever comes then waits before he is let in.
-const QUEUE: usize = 256;
+pub(super) const QUEUE: usize = 256;
 
 /// How long to wait for a place in the queue. More and clients give up by themselves.
 const QUEUE_WAIT: Duration = Duration::from_secs(10);
@@ -74,7 +74,7 @@ impl Writer {
         if *self.failed.borrow() {
             return Err(MetadataError::Unavailable);
         }
-        let (task, answer) = Task::new(doing, work);
+        let (task, answer) = Task::boxed(doing, work);
         match self
             .queue
             .send_timeout(Message::Run(task), QUEUE_WAIT)
@@ -165,7 +165,7 @@ impl Thread {
             job.answer(lost);
         }
         if self.pages >= CHECKPOINT {
-            self.checkpoint("PASSIVE");
+            self.checkpoint("PRAGMA wal_checkpoint(PASSIVE)");
         }
     }
 
@@ -238,12 +238,9 @@ impl Thread {
     }
 
     /// Takes the log back into the file, as far as readers let go of it.
-    fn checkpoint(&mut self, mode: &'static str) {
+    fn checkpoint(&mut self, statement: &'static str) {
         self.pages = 0;
-        let done = self
-            .connection
-            .pragma_query(None, &format!("wal_checkpoint({mode})"), |_| Ok(()));
-        match done.map_err(DbError::from) {
+        match Session::new(&self.connection).query(statement, &[], &mut |_| Ok(())) {
             Ok(()) => {}
             Err(error @ (DbError::Io(_) | DbError::Corrupt(_))) => {
                 tracing::error!(
@@ -267,7 +264,7 @@ impl Thread {
             std::mem::forget(self.connection);
             return;
         }
-        self.checkpoint("TRUNCATE");
+        self.checkpoint("PRAGMA wal_checkpoint(TRUNCATE)");
     }
 }
 

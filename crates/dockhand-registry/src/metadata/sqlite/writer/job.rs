@@ -67,7 +67,7 @@ where
     T: Send + 'static,
     F: FnOnce(&mut dyn Sql) -> Result<T, DbError> + Send + 'static,
 {
-    pub(super) fn new(doing: &'static str, work: F) -> (Box<dyn Job>, Answer<T>) {
+    pub(super) fn boxed(doing: &'static str, work: F) -> (Box<dyn Job>, Answer<T>) {
         let (reply, answer) = oneshot::channel();
         (
             Box::new(Self {

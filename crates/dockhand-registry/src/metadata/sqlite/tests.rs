@@ -1,0 +1,39 @@
+//! What SQLite has to pass: the contract, and what is SQLite's own.
+
+use crate::metadata::Metadata;
+use crate::metadata::contract::contract_suite;
+
+mod batches;
+mod files;
+mod plans;
+
+fn open() -> Metadata {
+    Metadata::in_memory().unwrap()
+}
+
+contract_suite! { super::open:
+    blobs {
+        are_seen_through_repositories_that_have_them, are_stored_once,
+        never_use_a_generation_twice, are_deleted_from_one_repository,
+    }
+    lists {
+        of_tags_keep_byte_order, of_repositories_keep_byte_order, of_any_tags_are_exact,
+        show_what_stays_exactly_once,
+    }
+    manifests {
+        come_back_as_they_were_pushed, need_what_they_link, make_repositories_known,
+        take_their_tags_along, keep_to_preconditions,
+    }
+    races {
+        no_update_is_lost, one_of_many_is_the_first, a_tag_never_goes_back,
+        a_blob_is_not_deleted_from_under_a_manifest, one_commit_stores_a_blob,
+    }
+    referrers {
+        are_listed_by_subject, are_filtered_and_paged, come_from_fallback_tags_too,
+        may_speak_for_themselves_later,
+    }
+    tags { remember_where_they_pointed, are_deleted_alone, are_set_together }
+    uploads {
+        go_on_where_they_stand, end_with_their_blob, are_bounded, expire_when_nobody_touches_them,
+    }
+}
