@@ -1,0 +1,187 @@
+//! The file of a stage, and the order in which it is made safe. Everything here may wait for the
+//! disk.
+//!
+//! When a step fails, what is not safe is dropped again: a full disk gets its space back, and an
+//! upload that had safe bytes goes on from them. After a failed fsync nobody knows which bytes the
+//! kernel threw away, and asking again would say yes; so that stage is dropped whole.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, IoSlice};
+use std::path::PathBuf;
+
+use bytes::Bytes;
+
+use super::Place;
+use crate::blob_store::fs::syscalls::write_all_at;
+use crate::blob_store::fs::{failed, parent, remove};
+use crate::blob_store::{BlobKey, StoreError};
+use crate::layout::UPLOADS;
+
+/// An open stage.
+pub(super) struct StageFile {
+    file: File,
+    length: u64,
+    /// Whether the name of the file is new, so that its folder has to be synced.
+    new: bool,
+}
+
+impl StageFile {
+    /// Opens a stage that has safe bytes, and drops what is behind them.
+    pub(super) fn reopen(place: &Place) -> Result<Self, StoreError> {
+        let (id, wanted) = (place.id, place.safe);
+        let file = match OpenOptions::new().write(true).open(place.path()) {
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                return Err(StoreError::StageLost {
+                    id,
+                    wanted,
+                    found: 0,
+                });
+            }
+            opened => opened.map_err(|e| place.failed("opening", e))?,
+        };
+        let found = file
+            .metadata()
+            .map_err(|e| place.failed("looking at", e))?
+            .len();
+        if found < wanted {
+            return Err(StoreError::StageLost { id, wanted, found });
+        }
+        if found > wanted {
+            file.set_len(wanted)
+                .map_err(|e| place.failed("cutting", e))?;
+        }
+        Ok(Self {
+            file,
+            length: wanted,
+            new: false,
+        })
+    }
+
+    /// Makes the file of a stage without safe bytes; what an interrupted writer left is dropped.
+    fn create(place: &Place) -> Result<Self, StoreError> {
+        let opened = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(place.path());
+        let file = opened.map_err(|e| place.failed("making", e))?;
+        Ok(Self {
+            file,
+            length: 0,
+            new: true,
+        })
+    }
+
+    /// Writes a batch behind what is there; the file is made if there is none.
+    pub(super) fn put(
+        place: &Place,
+        file: Option<Self>,
+        batch: &[Bytes],
+    ) -> Result<Self, StoreError> {
+        let mut stage = match file {
+            Some(stage) => stage,
+            None => Self::create(place)?,
+        };
+        let mut slices: Vec<_> = batch.iter().map(|chunk| IoSlice::new(chunk)).collect();
+        match write_all_at(&stage.file, &mut slices, stage.length) {
+            Ok(()) => {
+                stage.length += batch.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
+                Ok(stage)
+            }
+            Err(e) => {
+                stage.undo(place);
+                Err(place.failed("writing", e))
+            }
+        }
+    }
+
+    /// Makes the bytes safe, and the name if it is new.
+    pub(super) fn sync(self, place: &Place) -> Result<(), StoreError> {
+        place.shared.folders.writable()?;
+        self.flush(place)?;
+        if self.new {
+            place
+                .shared
+                .folders
+                .sync(UPLOADS)
+                .inspect_err(|_| place.forget())?;
+        }
+        Ok(())
+    }
+
+    /// Makes the stage the blob under `key`.
+    pub(super) fn adopt(self, place: &Place, key: &BlobKey) -> Result<(), StoreError> {
+        place.shared.folders.writable()?;
+        let found = self
+            .file
+            .metadata()
+            .map_err(|e| place.failed("looking at", e))?
+            .len();
+        if found != self.length {
+            return Err(StoreError::StageLost {
+                id: place.id,
+                wanted: self.length,
+                found,
+            });
+        }
+        self.flush(place)?;
+        let moved = self.rename(place, key);
+        if moved.is_err() {
+            self.undo(place);
+        }
+        moved?;
+        let folders = &place.shared.folders;
+        let folder = parent(key.as_str());
+        folders.sync(folder)?;
+        // The folder is this blob's own, so it is as new as the blob.
+        folders.sync(parent(folder))
+    }
+
+    fn rename(&self, place: &Place, key: &BlobKey) -> Result<(), StoreError> {
+        let folders = &place.shared.folders;
+        let folder = parent(key.as_str());
+        folders.create(parent(folder))?;
+        folders.make(folder)?;
+        let renamed = fs::rename(place.path(), folders.root().join(key.as_str()));
+        renamed.map_err(|e| {
+            failed(
+                format!("renaming the stage of upload {} to {key:?}", place.id),
+                e,
+            )
+        })
+    }
+
+    fn flush(&self, place: &Place) -> Result<(), StoreError> {
+        self.file.sync_all().map_err(|e| {
+            tracing::error!(id = %place.id, error = %e, "a stage could not be synced and is dropped");
+            place.forget();
+            place.failed("syncing", e)
+        })
+    }
+
+    /// Takes back what is not safe.
+    fn undo(&self, place: &Place) {
+        if place.safe == 0 {
+            place.forget();
+        } else if let Err(error) = self.file.set_len(place.safe) {
+            tracing::warn!(id = %place.id, %error, "a stage could not be cut back");
+        }
+    }
+}
+
+impl Place {
+    fn path(&self) -> PathBuf {
+        self.shared.stage_path(self.id)
+    }
+
+    /// Drops the file, after an error that is reported anyway.
+    fn forget(&self) {
+        if let Err(error) = remove(&self.path()) {
+            tracing::warn!(id = %self.id, %error, "a stage could not be removed");
+        }
+    }
+
+    fn failed(&self, verb: &str, error: io::Error) -> StoreError {
+        failed(format!("{verb} the stage of upload {}", self.id), error)
+    }
+}

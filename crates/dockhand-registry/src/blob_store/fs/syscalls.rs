@@ -1,0 +1,99 @@
+//! The calls that answer only when no disk is needed, and those that standard Rust does not have.
+
+use std::fs::File;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::OwnedFd;
+
+/// What a call that may not wait says.
+pub(super) enum Now<T> {
+    /// It is done.
+    Done(T),
+    /// It would have to wait for the disk.
+    Later,
+    /// This system cannot say; asking again is of no use.
+    Never,
+}
+
+/// Opens a file below `root` for reading if all of its path is in the cache of the kernel.
+#[cfg(target_os = "linux")]
+pub(super) fn open_now(root: &OwnedFd, path: &str) -> Now<File> {
+    use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+    use rustix::io::Errno;
+
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::CACHED | ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    match openat2(root, path, flags, Mode::empty(), resolve) {
+        Ok(file) => Now::Done(file.into()),
+        // Before Linux 5.6; before 5.12; in a sandbox that does not know the call.
+        Err(Errno::NOSYS | Errno::INVAL | Errno::PERM) => Now::Never,
+        // Other errors are left to the call that may wait, which says them in words.
+        Err(_) => Now::Later,
+    }
+}
+
+/// Opens a file below `root` for reading if that needs no disk: other systems cannot say.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn open_now(_root: &OwnedFd, _path: &str) -> Now<File> {
+    Now::Never
+}
+
+/// Reads at `offset` what is in the page cache; it may be less than asked for.
+#[cfg(target_os = "linux")]
+pub(super) fn read_now(file: &File, to: &mut [u8], offset: u64) -> Now<usize> {
+    use rustix::io::{Errno, ReadWriteFlags, preadv2};
+
+    match preadv2(
+        file,
+        &mut [IoSliceMut::new(to)],
+        offset,
+        ReadWriteFlags::NOWAIT,
+    ) {
+        Ok(read) => Now::Done(read),
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Now::Never,
+        Err(_) => Now::Later,
+    }
+}
+
+/// Reads at `offset` what is in the page cache: other systems cannot say.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn read_now(_file: &File, _to: &mut [u8], _offset: u64) -> Now<usize> {
+    Now::Never
+}
+
+/// Has the kernel begin to read `length` bytes from `offset`. Only a hint.
+#[cfg(target_os = "linux")]
+pub(super) fn read_ahead(file: &File, offset: u64, length: u64) {
+    use rustix::fs::{Advice, fadvise};
+
+    if let Some(length) = std::num::NonZeroU64::new(length) {
+        // A hint that is not taken costs only time.
+        let _ = fadvise(file, offset, Some(length), Advice::WillNeed);
+    }
+}
+
+/// Has the kernel begin to read: not on other systems, and it is only a hint.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn read_ahead(_file: &File, _offset: u64, _length: u64) {}
+
+/// Writes all of `slices` at `offset`.
+pub(super) fn write_all_at(
+    file: &File,
+    mut slices: &mut [IoSlice<'_>],
+    mut offset: u64,
+) -> io::Result<()> {
+    /// Far below the 1024 that every system takes, and as many as a batch has.
+    const AT_ONCE: usize = 256;
+    while !slices.is_empty() {
+        let some = slices.get(..AT_ONCE).unwrap_or(slices);
+        match rustix::io::pwritev(file, some, offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                offset += written as u64;
+                IoSlice::advance_slices(&mut slices, written);
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
+}
