@@ -20,6 +20,7 @@ mod request;
 mod respond;
 mod route;
 mod run;
+mod setup;
 mod tls;
 
 pub use app::{App, Options, Peer};

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dockhand_registry::blob_store::fs::FileSystem;
@@ -13,6 +14,7 @@ use dockhand_registry::{BlobStore, Registry, Settings, StoreError, layout};
 use tokio::net::TcpListener;
 
 use crate::app::{App, Options};
+use crate::config::Address;
 use crate::listen::{self, Limits};
 use crate::metrics_address;
 use crate::tls::{Tls, TlsError, TlsFiles};
@@ -22,8 +24,8 @@ use crate::tls::{Tls, TlsError, TlsFiles};
 pub struct Setup {
     /// The folder of the data; without one, all is in memory and gone with the process.
     pub data: Option<PathBuf>,
-    /// Where to listen, `host:port`; port 0 takes a free one.
-    pub listen: String,
+    /// Where to listen.
+    pub listen: Address,
     /// The rules.
     pub settings: Settings,
     /// The answers.
@@ -37,7 +39,7 @@ pub struct Setup {
     /// Whether metrics are counted.
     pub metrics: bool,
     /// Where metrics and health are served apart from everything else, and under which path.
-    pub metrics_listen: Option<(String, String)>,
+    pub metrics_listen: Option<(Address, String)>,
     /// How long connections may go on when the server stops.
     pub drain: Duration,
 }
@@ -102,7 +104,10 @@ impl Server {
         if !setup.settings.read_only {
             let orphans = registry.sweep_orphans().await.map_err(RunError::Sweep)?;
             if orphans > 0 {
-                tracing::info!(orphans, "dropped the bytes of uploads that were never acknowledged");
+                tracing::info!(
+                    orphans,
+                    "dropped the bytes of uploads that were never acknowledged"
+                );
             }
         }
         let tls = setup.tls.clone().map(Tls::load).transpose()?;
@@ -112,7 +117,14 @@ impl Server {
             None => None,
         };
         let app = App::new(registry.clone(), setup.options.clone(), setup.metrics);
-        Ok(Self { registry, app, listener, metrics, tls, setup })
+        Ok(Self {
+            registry,
+            app,
+            listener,
+            metrics,
+            tls,
+            setup,
+        })
     }
 
     /// The address that it listens on.
@@ -134,23 +146,37 @@ impl Server {
     /// # Errors
     /// [`RunError::StorageFailed`] when the metadata cannot be trusted to write any more.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-        let Self { registry, app, listener, metrics, tls, setup } = self;
+        let Self {
+            registry,
+            app,
+            listener,
+            metrics,
+            tls,
+            setup,
+        } = self;
         let background = Background::start(&registry, &app, &tls, metrics, setup.tls_reload);
         let failed = registry.metadata().failed();
-        let broken = std::cell::Cell::new(false);
+        let broken = AtomicBool::new(false);
         let stop = async {
             tokio::select! {
                 () = shutdown => tracing::info!("stopping: no new connections, busy ones may finish"),
-                () = failed => broken.set(true),
+                () = failed => broken.store(true, Ordering::Relaxed),
             }
         };
         let cut = listen::serve(listener, app, tls, setup.limits, stop, setup.drain).await;
         drop(background);
         if cut > 0 {
-            tracing::warn!(connections = cut, "connections were cut off after the drain time");
+            tracing::warn!(
+                connections = cut,
+                "connections were cut off after the drain time"
+            );
         }
         registry.metadata().close().await;
-        if broken.get() { Err(RunError::StorageFailed) } else { Ok(()) }
+        if broken.load(Ordering::Relaxed) {
+            Err(RunError::StorageFailed)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -170,7 +196,11 @@ impl Background {
             tasks.push(tokio::spawn(tls.clone().follow(reload)));
         }
         if let Some((listener, path)) = metrics {
-            tasks.push(tokio::spawn(metrics_address::serve(listener, Arc::clone(app), path)));
+            tasks.push(tokio::spawn(metrics_address::serve(
+                listener,
+                Arc::clone(app),
+                path,
+            )));
         }
         Self(tasks)
     }
@@ -197,17 +227,30 @@ fn open(setup: &Setup) -> Result<Registry, RunError> {
     let (blobs, metadata): (Arc<dyn BlobStore>, Metadata) = match &setup.data {
         None => (Arc::new(Memory::new()), Metadata::in_memory()?),
         Some(path) => {
-            let folder = |source| RunError::Folder { path: path.clone(), source };
+            let folder = |source| RunError::Folder {
+                path: path.clone(),
+                source,
+            };
             fs::create_dir_all(path).map_err(folder)?;
             // The lock of the folder comes first: it keeps a second process off the metadata too.
             let blobs = Arc::new(FileSystem::open(path)?);
             (blobs, Metadata::open_sqlite(&path.join(layout::DATABASE))?)
         }
     };
-    Ok(Registry::new(blobs, Arc::new(metadata), setup.settings.clone()))
+    Ok(Registry::new(
+        blobs,
+        Arc::new(metadata),
+        setup.settings.clone(),
+    ))
 }
 
-async fn bind(address: &str) -> Result<TcpListener, RunError> {
-    let refused = |source| RunError::Listen { address: address.to_owned(), source };
-    TcpListener::bind(address).await.map_err(refused)
+async fn bind(address: &Address) -> Result<TcpListener, RunError> {
+    let mut outcome = Err(std::io::Error::from(std::io::ErrorKind::AddrNotAvailable));
+    for candidate in address.candidates() {
+        outcome = TcpListener::bind(candidate).await;
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome.map_err(|source| RunError::Listen { address: address.to_string(), source })
 }

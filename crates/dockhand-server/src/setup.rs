@@ -18,15 +18,15 @@ impl Setup {
         let metrics_path = config.metrics.path.to_string();
         Self {
             data: (storage.backend == Backend::Filesystem).then(|| storage.path.clone()),
-            listen: server.listen.to_string(),
+            listen: server.listen.clone(),
             settings: settings(config),
             options: options(config),
             limits: limits(config),
             tls: tls(config),
-            tls_reload: server.tls.reload.duration(),
+            tls_reload: server.tls.reload.get(),
             metrics: config.metrics.enabled,
-            metrics_listen: metrics_listen.map(|address| (address.to_string(), metrics_path)),
-            drain: server.drain.duration(),
+            metrics_listen: metrics_listen.map(|address| (address.clone(), metrics_path)),
+            drain: server.drain.get(),
         }
     }
 }
@@ -43,7 +43,7 @@ fn settings(config: &Config) -> Settings {
             per_repository: number(limits.uploads_per_repository),
             in_all: number(limits.uploads),
         },
-        upload_expiry: limits.upload_expiry.duration(),
+        upload_expiry: limits.upload_expiry.get(),
         delete: storage.delete,
         read_only: storage.readonly,
         sparse: storage.sparse,
@@ -60,9 +60,9 @@ fn options(config: &Config) -> Options {
             prefix: server.prefix.as_ref().map(ToString::to_string).unwrap_or_default(),
             trusted_proxies: server.trusted_proxies.clone(),
         },
-        body_idle: server.limits.body_idle.duration(),
+        body_idle: server.limits.body_idle.get(),
         chunk_min_length: config.storage.chunk_min_length.0,
-        headers: server.headers.to_headers(),
+        headers: server.headers.to_vec(),
         access_log: config.log.access,
         metrics_path: on_main.then(|| config.metrics.path.to_string()),
     }
@@ -71,9 +71,9 @@ fn options(config: &Config) -> Options {
 fn limits(config: &Config) -> Limits {
     let limits = &config.server.limits;
     Limits {
-        header_timeout: limits.header_timeout.duration(),
-        handshake_timeout: limits.tls_handshake.duration(),
-        write_stall: limits.write_stall.duration(),
+        header_timeout: limits.header_timeout.get(),
+        handshake_timeout: limits.tls_handshake.get(),
+        write_stall: limits.write_stall.get(),
         connections: limits.max_connections.get(),
         connections_per_address: limits.max_connections_per_address.get(),
         header_bytes: usize::try_from(limits.header_size.0).unwrap_or(usize::MAX),

@@ -5,7 +5,7 @@ use tracing::level_filters::LevelFilter;
 
 /// Starts logging. What the process logs before this is lost, so it comes first.
 pub(crate) fn start(log: &Log) {
-    let level: LevelFilter = log.level.to_string().parse().unwrap_or(LevelFilter::INFO);
+    let level: LevelFilter = log.level.as_str().parse().unwrap_or(LevelFilter::INFO);
     let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
     // A second start in one process keeps the first: only tests do that.
     let _ = match log.format {

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::support::{TestServer, image, OCI_MANIFEST};
+use crate::support::{OCI_MANIFEST, TestServer, image};
 
 #[tokio::test]
 async fn a_blob_is_served_whole() {
@@ -10,7 +10,9 @@ async fn a_blob_is_served_whole() {
     let digest = server.push_blob("team/app", b"hello").await;
     let answered = server.get(&format!("/v2/team/app/blobs/{digest}")).await;
     assert_snapshot!(answered.show(), @"");
-    let head = server.send(&format!("HEAD /v2/team/app/blobs/{digest}"), &[], "").await;
+    let head = server
+        .send(&format!("HEAD /v2/team/app/blobs/{digest}"), &[], "")
+        .await;
     assert_eq!(head.headers.len(), answered.headers.len());
     assert_eq!(head.header("content-length"), "5");
     assert!(head.body.is_empty());
@@ -39,7 +41,11 @@ async fn ranges() {
         assert_eq!(answered.body, body, "{range}");
         assert_eq!(answered.header("content-range"), content_range, "{range}");
         if status != 416 {
-            assert_eq!(answered.header("content-length"), body.len().to_string(), "{range}");
+            assert_eq!(
+                answered.header("content-length"),
+                body.len().to_string(),
+                "{range}"
+            );
         }
     }
     let etag = format!("\"{digest}\"");
@@ -54,13 +60,24 @@ async fn what_the_client_has_is_not_sent_again() {
     let server = TestServer::new();
     let digest = server.push_blob("app", b"hello").await;
     let uri = format!("GET /v2/app/blobs/{digest}");
-    for tag in [format!("\"{digest}\""), format!("W/\"{digest}\""), digest.to_string(), "*".into()] {
+    for tag in [
+        format!("\"{digest}\""),
+        format!("W/\"{digest}\""),
+        digest.to_string(),
+        "*".into(),
+    ] {
         let answered = server.send(&uri, &[("if-none-match", &tag)], "").await;
         assert_eq!(answered.status, 304, "{tag}");
         assert_eq!(answered.header("etag"), format!("\"{digest}\""));
         assert!(answered.body.is_empty());
     }
-    assert_eq!(server.send(&uri, &[("if-none-match", "\"x\"")], "").await.status, 200);
+    assert_eq!(
+        server
+            .send(&uri, &[("if-none-match", "\"x\"")], "")
+            .await
+            .status,
+        200
+    );
 }
 
 #[tokio::test]
@@ -77,13 +94,20 @@ async fn mounts() {
     let digest = server.push_blob("source", b"layer").await;
     let line = format!("POST /v2/target/blobs/uploads/?mount={digest}&from=source");
     assert_snapshot!(server.send(&line, &[], "").await.show(), @"");
-    assert_eq!(server.get(&format!("/v2/target/blobs/{digest}")).await.body, "layer");
+    assert_eq!(
+        server.get(&format!("/v2/target/blobs/{digest}")).await.body,
+        "layer"
+    );
     let anonymous = format!("POST /v2/third/blobs/uploads/?mount={digest}");
     assert_eq!(server.send(&anonymous, &[], "").await.status, 201);
     let wrong = format!("POST /v2/fourth/blobs/uploads/?mount={digest}&from=nowhere");
     let answered = server.send(&wrong, &[], "").await;
     assert_eq!(answered.status, 202, "a mount that cannot be is an upload");
-    assert!(answered.header("location").contains("/v2/fourth/blobs/uploads/"));
+    assert!(
+        answered
+            .header("location")
+            .contains("/v2/fourth/blobs/uploads/")
+    );
 }
 
 #[tokio::test]
@@ -92,15 +116,37 @@ async fn deletes() {
     let free = server.push_blob("app", b"free").await;
     let config = server.push_blob("app", b"{}").await;
     let used = server.push_blob("app", b"used").await;
-    server.push_manifest("app", "v1", OCI_MANIFEST, &image(&config, 2, &[(used, 4)], "")).await;
+    server
+        .push_manifest(
+            "app",
+            "v1",
+            OCI_MANIFEST,
+            &image(&config, 2, &[(used, 4)], ""),
+        )
+        .await;
     let delete = |digest| format!("DELETE /v2/app/blobs/{digest}");
     assert_eq!(server.send(&delete(free), &[], "").await.status, 202);
-    assert_eq!(server.get(&format!("/v2/app/blobs/{free}")).await.status, 404);
-    assert_eq!(server.send(&delete(free), &[], "").await.code(), "BLOB_UNKNOWN");
+    assert_eq!(
+        server.get(&format!("/v2/app/blobs/{free}")).await.status,
+        404
+    );
+    assert_eq!(
+        server.send(&delete(free), &[], "").await.code(),
+        "BLOB_UNKNOWN"
+    );
     let refused = server.send(&delete(used), &[], "").await;
-    assert_eq!((refused.status.as_u16(), refused.code().as_str()), (405, "UNSUPPORTED"));
-    assert_eq!(server.get(&format!("/v2/app/blobs/{used}")).await.status, 200);
+    assert_eq!(
+        (refused.status.as_u16(), refused.code().as_str()),
+        (405, "UNSUPPORTED")
+    );
+    assert_eq!(
+        server.get(&format!("/v2/app/blobs/{used}")).await.status,
+        200
+    );
     // A blob that was deleted can be pushed again.
     server.push_blob("app", b"free").await;
-    assert_eq!(server.get(&format!("/v2/app/blobs/{free}")).await.body, "free");
+    assert_eq!(
+        server.get(&format!("/v2/app/blobs/{free}")).await.body,
+        "free"
+    );
 }

@@ -25,9 +25,12 @@ struct Running {
 fn setup() -> Setup {
     Setup {
         data: None,
-        listen: "127.0.0.1:0".to_owned(),
+        listen: "127.0.0.1:0".parse().unwrap(),
         settings: Settings::default(),
-        options: Options { body_idle: Duration::from_millis(300), ..Options::default() },
+        options: Options {
+            body_idle: Duration::from_millis(300),
+            ..Options::default()
+        },
         limits: Limits {
             header_timeout: Duration::from_millis(300),
             handshake_timeout: Duration::from_millis(300),
@@ -49,7 +52,11 @@ async fn start(setup: Setup) -> Running {
     let done = tokio::spawn(async move {
         server.run(async { drop(stopped.await) }).await.unwrap();
     });
-    Running { address, stop, done }
+    Running {
+        address,
+        stop,
+        done,
+    }
 }
 
 impl Running {
@@ -68,7 +75,9 @@ impl Running {
 async fn read_all(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
     let mut all = Vec::new();
     let read = stream.read_to_end(&mut all);
-    let _ = tokio::time::timeout(Duration::from_secs(5), read).await.expect("the server hangs");
+    let _ = tokio::time::timeout(Duration::from_secs(5), read)
+        .await
+        .expect("the server hangs");
     String::from_utf8_lossy(&all).into_owned()
 }
 
@@ -88,26 +97,44 @@ async fn nonsense_on_the_wire_is_answered_and_closed() {
         assert!(answer.starts_with("HTTP/1.1 400"), "{what}: {answer:?}");
         assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{what}: one answer only");
     }
-    let many = format!("GET /v2/ HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-A: b\r\n".repeat(10_000));
-    assert!(server.talk(many.as_bytes()).await.starts_with("HTTP/1.1 431"));
+    let many = format!(
+        "GET /v2/ HTTP/1.1\r\nHost: x\r\n{}\r\n",
+        "X-A: b\r\n".repeat(10_000)
+    );
+    assert!(
+        server
+            .talk(many.as_bytes())
+            .await
+            .starts_with("HTTP/1.1 431")
+    );
 }
 
 #[tokio::test]
 async fn silent_clients_are_cut_off() {
     let server = start(setup()).await;
     assert_eq!(server.talk(b"").await, "", "nothing at all");
-    assert_eq!(server.talk(b"PRI * HT").await, "", "the beginning of a preface");
+    assert_eq!(
+        server.talk(b"PRI * HT").await,
+        "",
+        "the beginning of a preface"
+    );
     server.talk(b"GET /v2/ HTTP/1.1\r\nHost: x\r\nX-Sl").await;
     let begun = server
         .talk(b"POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         .await;
-    let location = begun.lines().find_map(|line| line.strip_prefix("location: ")).unwrap();
+    let location = begun
+        .lines()
+        .find_map(|line| line.strip_prefix("location: "))
+        .unwrap();
     let path = location.strip_prefix("http://x").unwrap();
     let half = format!("PATCH {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n0123456789");
     let answer = server.talk(half.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     let ask = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    assert!(server.talk(ask.as_bytes()).await.contains("range: 0-9"), "what came is kept");
+    assert!(
+        server.talk(ask.as_bytes()).await.contains("range: 0-9"),
+        "what came is kept"
+    );
 }
 
 #[tokio::test]
@@ -149,7 +176,9 @@ async fn connections_are_bounded() {
     assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
     drop((first, second));
     tokio::time::sleep(Duration::from_millis(100)).await;
-    let let_in = server.talk(b"GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    let let_in = server
+        .talk(b"GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .await;
     assert!(let_in.starts_with("HTTP/1.1 200"), "{let_in}");
 }
 
@@ -164,11 +193,17 @@ async fn a_stop_lets_requests_finish() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     server.stop.send(()).unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
-    assert!(TcpStream::connect(server.address).await.is_err(), "nobody new is let in");
+    assert!(
+        TcpStream::connect(server.address).await.is_err(),
+        "nobody new is let in"
+    );
     busy.write_all(b"lo").await.unwrap();
     assert!(read_all(&mut busy).await.starts_with("HTTP/1.1 201"));
     drop(idle);
-    tokio::time::timeout(Duration::from_secs(5), server.done).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(5), server.done)
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 /// Writes a fresh certificate for localhost and gives it as a root.
@@ -177,11 +212,17 @@ fn certificate(folder: &Path) -> RootCertStore {
     std::fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();
     std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from(made.cert.der().to_vec())).unwrap();
+    roots
+        .add(CertificateDer::from(made.cert.der().to_vec()))
+        .unwrap();
     roots
 }
 
-async fn get_over_tls(address: SocketAddr, roots: RootCertStore, alpn: &[u8]) -> std::io::Result<String> {
+async fn get_over_tls(
+    address: SocketAddr,
+    roots: RootCertStore,
+    alpn: &[u8],
+) -> std::io::Result<String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -191,13 +232,16 @@ async fn get_over_tls(address: SocketAddr, roots: RootCertStore, alpn: &[u8]) ->
     config.alpn_protocols = vec![alpn.to_vec()];
     let stream = TcpStream::connect(address).await?;
     let name = ServerName::try_from("localhost").unwrap();
-    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+    let mut stream = TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await?;
     let agreed = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
     assert_eq!(agreed.as_deref(), Some(alpn));
     if alpn == b"h2" {
         return Ok("h2".to_owned());
     }
-    let request = b"POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let request =
+        b"POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     stream.write_all(request).await?;
     Ok(read_all(&mut stream).await)
 }
@@ -213,17 +257,39 @@ async fn tls_and_its_reload() {
         only_1_3: false,
         http2: true,
     };
-    let server = start(Setup { tls: Some(tls), ..setup() }).await;
-    let answer = get_over_tls(server.address, roots.clone(), b"http/1.1").await.unwrap();
-    assert!(answer.contains("location: https://localhost/v2/a/blobs/uploads/"), "{answer}");
-    assert_eq!(get_over_tls(server.address, roots.clone(), b"h2").await.unwrap(), "h2");
+    let server = start(Setup {
+        tls: Some(tls),
+        ..setup()
+    })
+    .await;
+    let answer = get_over_tls(server.address, roots.clone(), b"http/1.1")
+        .await
+        .unwrap();
+    assert!(
+        answer.contains("location: https://localhost/v2/a/blobs/uploads/"),
+        "{answer}"
+    );
+    assert_eq!(
+        get_over_tls(server.address, roots.clone(), b"h2")
+            .await
+            .unwrap(),
+        "h2"
+    );
     std::fs::write(folder.path().join("cert.pem"), "nonsense").unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;
-    get_over_tls(server.address, roots.clone(), b"http/1.1").await.expect("the last good one stays");
+    get_over_tls(server.address, roots.clone(), b"http/1.1")
+        .await
+        .expect("the last good one stays");
     let renewed = certificate(folder.path());
     tokio::time::sleep(Duration::from_millis(200)).await;
-    get_over_tls(server.address, renewed, b"http/1.1").await.expect("the new one is used");
-    assert!(get_over_tls(server.address, roots, b"http/1.1").await.is_err());
+    get_over_tls(server.address, renewed, b"http/1.1")
+        .await
+        .expect("the new one is used");
+    assert!(
+        get_over_tls(server.address, roots, b"http/1.1")
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]

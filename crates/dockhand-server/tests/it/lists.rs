@@ -10,7 +10,9 @@ async fn tagged(server: &TestServer, repo: &str, tags: &[&str]) {
     let config = server.push_blob(repo, b"{}").await;
     let manifest = image(&config, 2, &[], "");
     for tag in tags {
-        server.push_manifest(repo, tag, OCI_MANIFEST, &manifest).await;
+        server
+            .push_manifest(repo, tag, OCI_MANIFEST, &manifest)
+            .await;
     }
 }
 
@@ -21,7 +23,9 @@ fn next(link: &str) -> Option<String> {
 #[tokio::test]
 async fn tags_in_the_order_of_their_bytes_at_every_page_size() {
     let server = TestServer::new();
-    let tags = ["a0", "a", "A", "aa", "a.", "0.1.20", "0.1.2", "_", "a-", "b"];
+    let tags = [
+        "a0", "a", "A", "aa", "a.", "0.1.20", "0.1.2", "_", "a-", "b",
+    ];
     tagged(&server, "app", &tags).await;
     let mut sorted = tags;
     sorted.sort_unstable();
@@ -31,13 +35,19 @@ async fn tags_in_the_order_of_their_bytes_at_every_page_size() {
         while let Some(page) = uri {
             let answered = server.get(&page).await;
             let list = answered.json()["tags"].as_array().unwrap().clone();
-            assert!(!list.is_empty() && list.len() <= n, "a link leads to something");
+            assert!(
+                !list.is_empty() && list.len() <= n,
+                "a link leads to something"
+            );
             found.extend(list.iter().map(|tag| tag.as_str().unwrap().to_owned()));
             uri = next(answered.header("link"));
         }
         assert_eq!(found, sorted, "n={n}");
     }
-    let after = server.get("/v2/app/tags/list?last=a.zzz-not-there").await.json();
+    let after = server
+        .get("/v2/app/tags/list?last=a.zzz-not-there")
+        .await
+        .json();
     assert_eq!(after["tags"], serde_json::json!(["a0", "aa", "b"]));
 }
 
@@ -49,22 +59,39 @@ async fn a_page_and_its_link() {
     assert_snapshot!(server.get("/v2/team/app/tags/list?n=2&last=v2").await.show(), @"");
     assert_snapshot!(server.get("/v2/team/app/tags/list?n=0").await.show(), @"");
     let unknown = server.get("/v2/nobody/tags/list").await;
-    assert_eq!((unknown.status.as_u16(), unknown.code().as_str()), (404, "NAME_UNKNOWN"));
+    assert_eq!(
+        (unknown.status.as_u16(), unknown.code().as_str()),
+        (404, "NAME_UNKNOWN")
+    );
 }
 
 #[tokio::test]
 async fn page_numbers() {
-    let server = TestServer::with(Settings { page_limit: 2, ..Settings::default() }, Options::default());
+    let server = TestServer::with(
+        Settings {
+            page_limit: 2,
+            ..Settings::default()
+        },
+        Options::default(),
+    );
     tagged(&server, "app", &["a", "b", "c"]).await;
     for (n, count) in [("1", 1), ("2", 2), ("3", 2), ("99999999999999999999999", 2)] {
         let answered = server.get(&format!("/v2/app/tags/list?n={n}")).await;
-        assert_eq!(answered.json()["tags"].as_array().unwrap().len(), count, "{n}");
+        assert_eq!(
+            answered.json()["tags"].as_array().unwrap().len(),
+            count,
+            "{n}"
+        );
     }
     for n in ["-1", "x", "1.5", "", "%00", "1&n=2"] {
         for path in ["/v2/app/tags/list", "/v2/_catalog"] {
             let answered = server.get(&format!("{path}?n={n}")).await;
             let got = (answered.status.as_u16(), answered.code());
-            assert_eq!(got, (400, "PAGINATION_NUMBER_INVALID".to_owned()), "{path} {n}");
+            assert_eq!(
+                got,
+                (400, "PAGINATION_NUMBER_INVALID".to_owned()),
+                "{path} {n}"
+            );
         }
     }
 }
@@ -76,19 +103,36 @@ async fn the_catalog_has_what_has_a_manifest() {
     tagged(&server, "a-b", &["v1"]).await;
     tagged(&server, "gone", &["v1"]).await;
     server.begin("only/an/upload").await;
-    let digest = server.get("/v2/gone/manifests/v1").await.header("docker-content-digest").to_owned();
-    server.send(&format!("DELETE /v2/gone/manifests/{digest}"), &[], "").await;
+    let digest = server
+        .get("/v2/gone/manifests/v1")
+        .await
+        .header("docker-content-digest")
+        .to_owned();
+    server
+        .send(&format!("DELETE /v2/gone/manifests/{digest}"), &[], "")
+        .await;
     assert_snapshot!(server.get("/v2/_catalog").await.show(), @"");
     let page = server.get("/v2/_catalog?n=1").await;
-    assert_eq!(page.header("link"), "</v2/_catalog?last=a-b&n=1>; rel=\"next\"");
+    assert_eq!(
+        page.header("link"),
+        "</v2/_catalog?last=a-b&n=1>; rel=\"next\""
+    );
 }
 
 #[tokio::test]
 async fn below_a_prefix_links_and_locations_have_it() {
-    let addressing = Addressing { prefix: "/registry".to_owned(), ..Addressing::default() };
-    let options = Options { addressing, ..Options::default() };
+    let addressing = Addressing {
+        prefix: "/registry".to_owned(),
+        ..Addressing::default()
+    };
+    let options = Options {
+        addressing,
+        ..Options::default()
+    };
     let server = TestServer::with(Settings::default(), options);
-    let begun = server.send("POST /registry/v2/app/blobs/uploads/", &[], "").await;
+    let begun = server
+        .send("POST /registry/v2/app/blobs/uploads/", &[], "")
+        .await;
     let location = begun.header("location").to_owned();
     assert!(location.starts_with("http://registry.test/registry/v2/app/blobs/uploads/"));
     assert_eq!(server.get(&location).await.header("location"), location);
@@ -107,5 +151,11 @@ async fn history_of_a_tag_is_paged_newest_first() {
     assert_eq!(events[0]["previous"], digests[1]);
     let rest = server.get(&next(page.header("link")).unwrap()).await.json();
     assert_eq!(rest["history"][0]["digest"], digests[0]);
-    assert_eq!(server.get("/v2/app/_dockhand/tags/none/history").await.status, 404);
+    assert_eq!(
+        server
+            .get("/v2/app/_dockhand/tags/none/history")
+            .await
+            .status,
+        404
+    );
 }

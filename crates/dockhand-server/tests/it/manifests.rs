@@ -11,19 +11,33 @@ use crate::support::{OCI_INDEX, OCI_MANIFEST, TestServer, image};
 async fn pushed_and_pulled_byte_for_byte() {
     let server = TestServer::new();
     let config = server.push_blob("app", b"{}").await;
-    let odd = format!("\u{20}\n{} \t", image(&config, 2, &[], r#", "zzz" : {"a":1.50}"#));
+    let odd = format!(
+        "\u{20}\n{} \t",
+        image(&config, 2, &[], r#", "zzz" : {"a":1.50}"#)
+    );
     let digest = Algorithm::Sha256.digest(odd.as_bytes());
-    let put =
-        server.send("PUT /v2/app/manifests/v1", &[("content-type", OCI_MANIFEST)], odd.clone()).await;
+    let put = server
+        .send(
+            "PUT /v2/app/manifests/v1",
+            &[("content-type", OCI_MANIFEST)],
+            odd.clone(),
+        )
+        .await;
     assert_snapshot!(put.show(), @"");
     for reference in ["v1".to_owned(), digest.to_string()] {
         let got = server.get(&format!("/v2/app/manifests/{reference}")).await;
         assert_eq!(got.body, odd, "{reference}");
-        let head = server.send(&format!("HEAD /v2/app/manifests/{reference}"), &[], "").await;
+        let head = server
+            .send(&format!("HEAD /v2/app/manifests/{reference}"), &[], "")
+            .await;
         assert_eq!(head.headers.len(), got.headers.len());
         for (name, value) in &got.headers {
             if name != "x-request-id" {
-                assert_eq!(head.headers.get(name), Some(value), "HEAD is GET without its body");
+                assert_eq!(
+                    head.headers.get(name),
+                    Some(value),
+                    "HEAD is GET without its body"
+                );
             }
         }
     }
@@ -44,28 +58,55 @@ async fn by_digest_of_either_algorithm() {
         assert_eq!(put.header("docker-content-digest"), digest.to_string());
         let tags: Vec<_> = put.headers.get_all("oci-tag").iter().collect();
         assert_eq!(tags, [&format!("a-{algorithm}"), &format!("b-{algorithm}")]);
-        let got = server.get(&format!("/v2/app/manifests/b-{algorithm}")).await;
+        let got = server
+            .get(&format!("/v2/app/manifests/b-{algorithm}"))
+            .await;
         assert_eq!(got.header("docker-content-digest"), digest.to_string());
     }
     let wrong = Algorithm::Sha256.digest(b"else");
-    let refused = server.send(&format!("PUT /v2/app/manifests/{wrong}"), &type_, manifest).await;
-    assert_eq!((refused.status.as_u16(), refused.code().as_str()), (400, "DIGEST_INVALID"));
+    let refused = server
+        .send(&format!("PUT /v2/app/manifests/{wrong}"), &type_, manifest)
+        .await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.code().as_str()),
+        (400, "DIGEST_INVALID")
+    );
 }
 
 #[tokio::test]
 async fn missing_content_is_named() {
     let server = TestServer::new();
-    let (a, b) = (Algorithm::Sha256.digest(b"a"), Algorithm::Sha256.digest(b"b"));
+    let (a, b) = (
+        Algorithm::Sha256.digest(b"a"),
+        Algorithm::Sha256.digest(b"b"),
+    );
     let manifest = image(&a, 1, &[(b, 1)], "");
-    let put =
-        server.send("PUT /v2/app/manifests/v1", &[("content-type", OCI_MANIFEST)], manifest).await;
+    let put = server
+        .send(
+            "PUT /v2/app/manifests/v1",
+            &[("content-type", OCI_MANIFEST)],
+            manifest,
+        )
+        .await;
     assert_snapshot!(put.show(), @"");
     let index = format!(
         r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"{OCI_MANIFEST}","digest":"{a}","size":1}}]}}"#
     );
-    let put = server.send("PUT /v2/app/manifests/v1", &[("content-type", OCI_INDEX)], index.clone()).await;
+    let put = server
+        .send(
+            "PUT /v2/app/manifests/v1",
+            &[("content-type", OCI_INDEX)],
+            index.clone(),
+        )
+        .await;
     assert_eq!(put.code(), "MANIFEST_BLOB_UNKNOWN");
-    let lenient = TestServer::with(Settings { sparse: true, ..Settings::default() }, Options::default());
+    let lenient = TestServer::with(
+        Settings {
+            sparse: true,
+            ..Settings::default()
+        },
+        Options::default(),
+    );
     lenient.push_manifest("app", "v1", OCI_INDEX, &index).await;
 }
 
@@ -75,22 +116,45 @@ async fn referrers_with_and_without_a_filter() {
     let subject = server.push_image("app", "v1", b"layer").await;
     let config = server.push_blob("app", b"{}").await;
     let refers = |kind: &str, note: &str| {
-        image(&config, 2, &[], &format!(
-            r#","artifactType":"{kind}","annotations":{{"note":"{note}"}},"subject":{{"mediaType":"{OCI_MANIFEST}","digest":"{subject}","size":1}}"#
-        ))
+        image(
+            &config,
+            2,
+            &[],
+            &format!(
+                r#","artifactType":"{kind}","annotations":{{"note":"{note}"}},"subject":{{"mediaType":"{OCI_MANIFEST}","digest":"{subject}","size":1}}"#
+            ),
+        )
     };
     let put = server
-        .send("PUT /v2/app/manifests/sig", &[("content-type", OCI_MANIFEST)], refers("a/sig", "1"))
+        .send(
+            "PUT /v2/app/manifests/sig",
+            &[("content-type", OCI_MANIFEST)],
+            refers("a/sig", "1"),
+        )
         .await;
     assert_eq!(put.header("oci-subject"), subject.to_string());
-    server.push_manifest("app", "sbom", OCI_MANIFEST, &refers("a/sbom", "2")).await;
+    server
+        .push_manifest("app", "sbom", OCI_MANIFEST, &refers("a/sbom", "2"))
+        .await;
     let all = server.get(&format!("/v2/app/referrers/{subject}")).await;
     assert_eq!(all.header("content-type"), OCI_INDEX);
     assert_eq!(all.json()["manifests"].as_array().unwrap().len(), 2);
-    let some = server.get(&format!("/v2/app/referrers/{subject}?artifactType=a%2Fsbom")).await;
+    let some = server
+        .get(&format!(
+            "/v2/app/referrers/{subject}?artifactType=a%2Fsbom"
+        ))
+        .await;
     assert_snapshot!(some.show(), @"");
-    let first = server.get(&format!("/v2/app/referrers/{subject}?n=1")).await;
-    let next = first.header("link").trim_start_matches('<').split('>').next().unwrap().to_owned();
+    let first = server
+        .get(&format!("/v2/app/referrers/{subject}?n=1"))
+        .await;
+    let next = first
+        .header("link")
+        .trim_start_matches('<')
+        .split('>')
+        .next()
+        .unwrap()
+        .to_owned();
     let second = server.get(&next).await;
     assert_eq!(second.json()["manifests"].as_array().unwrap().len(), 1);
     assert_ne!(second.json()["manifests"], first.json()["manifests"]);
@@ -103,17 +167,27 @@ async fn referrers_with_and_without_a_filter() {
 async fn the_referrers_tag_counts_too() {
     let server = TestServer::new();
     let subject = server.push_image("app", "v1", b"layer").await;
-    let old = server.push_image("app", "old-signature", b"signature").await;
+    let old = server
+        .push_image("app", "old-signature", b"signature")
+        .await;
     let index = format!(
         r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{{"mediaType":"{OCI_MANIFEST}","digest":"{old}","size":7,"artifactType":"a/old"}}]}}"#
     );
     let tag = subject.to_string().replace(':', "-");
     server.push_manifest("app", &tag, OCI_INDEX, &index).await;
-    let listed = server.get(&format!("/v2/app/referrers/{subject}")).await.json();
+    let listed = server
+        .get(&format!("/v2/app/referrers/{subject}"))
+        .await
+        .json();
     assert_eq!(listed["manifests"][0]["digest"], old.to_string());
     assert_eq!(listed["manifests"][0]["artifactType"], "a/old");
-    server.send(&format!("DELETE /v2/app/manifests/{tag}"), &[], "").await;
-    let listed = server.get(&format!("/v2/app/referrers/{subject}")).await.json();
+    server
+        .send(&format!("DELETE /v2/app/manifests/{tag}"), &[], "")
+        .await;
+    let listed = server
+        .get(&format!("/v2/app/referrers/{subject}"))
+        .await
+        .json();
     assert_eq!(listed["manifests"].as_array().unwrap().len(), 0);
 }
 
@@ -126,14 +200,38 @@ async fn a_tag_goes_alone_and_a_manifest_takes_its_tags() {
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         server.push_manifest("app", tag, OCI_MANIFEST, &text).await;
     }
-    assert_eq!(server.send("DELETE /v2/app/manifests/a", &[], "").await.status, 202);
-    assert_eq!(server.send("DELETE /v2/app/manifests/a", &[], "").await.code(), "MANIFEST_UNKNOWN");
-    assert_eq!(server.get(&format!("/v2/app/manifests/{digest}")).await.status, 200);
+    assert_eq!(
+        server
+            .send("DELETE /v2/app/manifests/a", &[], "")
+            .await
+            .status,
+        202
+    );
+    assert_eq!(
+        server
+            .send("DELETE /v2/app/manifests/a", &[], "")
+            .await
+            .code(),
+        "MANIFEST_UNKNOWN"
+    );
+    assert_eq!(
+        server
+            .get(&format!("/v2/app/manifests/{digest}"))
+            .await
+            .status,
+        200
+    );
     let delete = format!("DELETE /v2/app/manifests/{digest}");
     assert_eq!(server.send(&delete, &[], "").await.status, 202);
     assert_eq!(server.get("/v2/app/manifests/b").await.status, 404);
     let tags = server.get("/v2/app/tags/list").await;
-    assert_eq!((tags.status.as_u16(), tags.json()["tags"].to_string().as_str()), (200, "[]"));
+    assert_eq!(
+        (
+            tags.status.as_u16(),
+            tags.json()["tags"].to_string().as_str()
+        ),
+        (200, "[]")
+    );
     let history = server.get("/v2/app/_dockhand/tags/b/history").await.json();
     assert_eq!(history["history"][0]["digest"], serde_json::Value::Null);
     assert_eq!(history["history"][1]["digest"], digest.to_string());
@@ -141,15 +239,37 @@ async fn a_tag_goes_alone_and_a_manifest_takes_its_tags() {
 
 #[tokio::test]
 async fn deleting_and_writing_can_be_switched_off() {
-    let kept = TestServer::with(Settings { delete: false, ..Settings::default() }, Options::default());
+    let kept = TestServer::with(
+        Settings {
+            delete: false,
+            ..Settings::default()
+        },
+        Options::default(),
+    );
     let digest = kept.push_image("app", "a", b"layer").await;
     for reference in ["a".to_owned(), digest.to_string()] {
-        let answered = kept.send(&format!("DELETE /v2/app/manifests/{reference}"), &[], "").await;
-        assert_eq!((answered.status.as_u16(), answered.code().as_str()), (405, "UNSUPPORTED"));
+        let answered = kept
+            .send(&format!("DELETE /v2/app/manifests/{reference}"), &[], "")
+            .await;
+        assert_eq!(
+            (answered.status.as_u16(), answered.code().as_str()),
+            (405, "UNSUPPORTED")
+        );
     }
     let blob = kept.push_blob("app", b"free").await;
-    assert_eq!(kept.send(&format!("DELETE /v2/app/blobs/{blob}"), &[], "").await.status, 405);
-    let frozen = TestServer::with(Settings { read_only: true, ..Settings::default() }, Options::default());
+    assert_eq!(
+        kept.send(&format!("DELETE /v2/app/blobs/{blob}"), &[], "")
+            .await
+            .status,
+        405
+    );
+    let frozen = TestServer::with(
+        Settings {
+            read_only: true,
+            ..Settings::default()
+        },
+        Options::default(),
+    );
     for line in [
         "POST /v2/app/blobs/uploads/".to_owned(),
         format!("POST /v2/app/blobs/uploads/?mount={blob}&from=b"),
@@ -157,7 +277,13 @@ async fn deleting_and_writing_can_be_switched_off() {
         "PUT /v2/app/manifests/v1".to_owned(),
         "DELETE /v2/app/manifests/v1".to_owned(),
     ] {
-        let answered = frozen.send(&line, &[("content-type", OCI_MANIFEST)], "{}").await;
-        assert_eq!((answered.status.as_u16(), answered.code().as_str()), (405, "UNSUPPORTED"), "{line}");
+        let answered = frozen
+            .send(&line, &[("content-type", OCI_MANIFEST)], "{}")
+            .await;
+        assert_eq!(
+            (answered.status.as_u16(), answered.code().as_str()),
+            (405, "UNSUPPORTED"),
+            "{line}"
+        );
     }
 }

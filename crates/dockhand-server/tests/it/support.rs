@@ -35,7 +35,16 @@ impl TestServer {
     pub(crate) fn with(settings: Settings, options: Options) -> Self {
         let metadata = Arc::new(Metadata::in_memory().unwrap());
         let registry = Registry::new(Arc::new(Memory::new()), metadata, settings);
-        Self { app: App::new(registry, Options { access_log: false, ..options }, true) }
+        Self {
+            app: App::new(
+                registry,
+                Options {
+                    access_log: false,
+                    ..options
+                },
+                true,
+            ),
+        }
     }
 
     /// Sends a request as it stands: `"PUT /v2/…"`, headers as pairs, and a body.
@@ -55,12 +64,19 @@ impl TestServer {
             request = request.header(*name, *value);
         }
         let mut request = request.body(body.into()).unwrap();
-        let peer = Peer { address: "192.0.2.1:1234".parse().unwrap(), tls: false };
+        let peer = Peer {
+            address: "192.0.2.1:1234".parse().unwrap(),
+            tls: false,
+        };
         request.extensions_mut().insert(peer);
         let response: Response<Body> = self.app.router().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        Answered { status: parts.status, headers: parts.headers, body }
+        Answered {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
     }
 
     pub(crate) async fn get(&self, uri: &str) -> Answered {
@@ -78,7 +94,9 @@ impl TestServer {
 
     /// Begins an upload and gives its `Location`.
     pub(crate) async fn begin(&self, repo: &str) -> String {
-        let answered = self.send(&format!("POST /v2/{repo}/blobs/uploads/"), &[], "").await;
+        let answered = self
+            .send(&format!("POST /v2/{repo}/blobs/uploads/"), &[], "")
+            .await;
         assert_eq!(answered.status, 202, "{}", answered.show());
         answered.header("location").to_owned()
     }
@@ -99,8 +117,9 @@ impl TestServer {
         bytes: &str,
     ) -> Digest {
         let line = format!("PUT /v2/{repo}/manifests/{reference}");
-        let answered =
-            self.send(&line, &[("content-type", media_type)], bytes.to_owned()).await;
+        let answered = self
+            .send(&line, &[("content-type", media_type)], bytes.to_owned())
+            .await;
         assert_eq!(answered.status, 201, "{}", answered.show());
         Algorithm::Sha256.digest(bytes.as_bytes())
     }
@@ -110,7 +129,12 @@ pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+jso
 pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// An image manifest; `more` is further JSON such as `,"subject":{…}`.
-pub(crate) fn image(config: &Digest, config_size: usize, layers: &[(Digest, usize)], more: &str) -> String {
+pub(crate) fn image(
+    config: &Digest,
+    config_size: usize,
+    layers: &[(Digest, usize)],
+    more: &str,
+) -> String {
     let layers: Vec<String> = layers
         .iter()
         .map(|(digest, size)| {
@@ -125,7 +149,9 @@ pub(crate) fn image(config: &Digest, config_size: usize, layers: &[(Digest, usiz
 
 impl Answered {
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -134,13 +160,20 @@ impl Answered {
 
     /// The code of the first error.
     pub(crate) fn code(&self) -> String {
-        self.json()["errors"][0]["code"].as_str().unwrap_or_default().to_owned()
+        self.json()["errors"][0]["code"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// The whole answer as text, with what differs from run to run blanked.
     pub(crate) fn show(&self) -> String {
         let mut text = format!("{}\n", self.status);
-        let mut names: Vec<_> = self.headers.keys().map(|name| name.as_str().to_owned()).collect();
+        let mut names: Vec<_> = self
+            .headers
+            .keys()
+            .map(|name| name.as_str().to_owned())
+            .collect();
         names.sort();
         names.dedup();
         for name in names {

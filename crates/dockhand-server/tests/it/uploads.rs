@@ -18,14 +18,28 @@ async fn begun_asked_appended_finished() {
     let begun = server.send("POST /v2/app/blobs/uploads/", &[], "").await;
     assert_snapshot!(begun.show(), @"");
     let location = begun.header("location").to_owned();
-    let chunk = server.send(&format!("PATCH {location}"), &[("content-range", "0-4")], "01234").await;
+    let chunk = server
+        .send(
+            &format!("PATCH {location}"),
+            &[("content-range", "0-4")],
+            "01234",
+        )
+        .await;
     assert_snapshot!(chunk.show(), @"");
     let status = server.get(&location).await;
     assert_snapshot!(status.show(), @"");
-    let finished =
-        server.send(&format!("PUT {location}?digest={}", digest(b"0123456789")), &[], "56789").await;
+    let finished = server
+        .send(
+            &format!("PUT {location}?digest={}", digest(b"0123456789")),
+            &[],
+            "56789",
+        )
+        .await;
     assert_snapshot!(finished.show(), @"");
-    assert_eq!(server.get(finished.header("location")).await.body, "0123456789");
+    assert_eq!(
+        server.get(finished.header("location")).await.body,
+        "0123456789"
+    );
     assert_eq!(server.get(&location).await.code(), "BLOB_UPLOAD_UNKNOWN");
 }
 
@@ -40,7 +54,10 @@ async fn in_one_request_and_in_two() {
     let empty = format!("POST /v2/app/blobs/uploads/?digest={}", digest(b""));
     assert_eq!(server.send(&empty, &[], "").await.status, 201);
     let answered = server.get(&format!("/v2/app/blobs/{}", digest(b""))).await;
-    assert_eq!((answered.status.as_u16(), answered.header("content-length")), (200, "0"));
+    assert_eq!(
+        (answered.status.as_u16(), answered.header("content-length")),
+        (200, "0")
+    );
 }
 
 #[tokio::test]
@@ -48,11 +65,21 @@ async fn sha512_named_at_the_start_or_only_at_the_end() {
     let server = TestServer::new();
     let wanted = Algorithm::Sha512.digest(b"0123456789");
     for begin in ["", "?digest-algorithm=sha512", "?digest-algorithm=sha256"] {
-        let begun = server.send(&format!("POST /v2/app/blobs/uploads/{begin}"), &[], "").await;
+        let begun = server
+            .send(&format!("POST /v2/app/blobs/uploads/{begin}"), &[], "")
+            .await;
         let location = begun.header("location");
-        server.send(&format!("PATCH {location}"), &[], "01234").await;
-        let finished = server.send(&format!("PUT {location}?digest={wanted}"), &[], "56789").await;
-        assert_eq!(finished.header("docker-content-digest"), wanted.to_string(), "{begin}");
+        server
+            .send(&format!("PATCH {location}"), &[], "01234")
+            .await;
+        let finished = server
+            .send(&format!("PUT {location}?digest={wanted}"), &[], "56789")
+            .await;
+        assert_eq!(
+            finished.header("docker-content-digest"),
+            wanted.to_string(),
+            "{begin}"
+        );
         let answered = server.get(&format!("/v2/app/blobs/{wanted}")).await;
         assert_eq!(answered.body, "0123456789");
         assert_eq!(answered.header("docker-content-digest"), wanted.to_string());
@@ -63,19 +90,33 @@ async fn sha512_named_at_the_start_or_only_at_the_end() {
 async fn a_chunk_out_of_order_is_told_where_to_go_on() {
     let server = TestServer::new();
     let location = server.begin("app").await;
-    server.send(&format!("PATCH {location}"), &[("content-range", "0-4")], "01234").await;
+    server
+        .send(
+            &format!("PATCH {location}"),
+            &[("content-range", "0-4")],
+            "01234",
+        )
+        .await;
     for (method, range) in [("PATCH", "0-4"), ("PATCH", "6-9"), ("PUT", "7-9")] {
         let line = match method {
             "PUT" => format!("PUT {location}?digest={}", digest(b"0123456789")),
             _ => format!("PATCH {location}"),
         };
-        let answered = server.send(&line, &[("content-range", range)], "xxxx").await;
+        let answered = server
+            .send(&line, &[("content-range", range)], "xxxx")
+            .await;
         assert_eq!(answered.status, 416, "{method} {range}");
         assert_eq!(answered.header("range"), "0-4");
         assert_eq!(answered.header("location"), location);
     }
     let line = format!("PUT {location}?digest={}", digest(b"0123456789"));
-    assert_eq!(server.send(&line, &[("content-range", "5-9")], "56789").await.status, 201);
+    assert_eq!(
+        server
+            .send(&line, &[("content-range", "5-9")], "56789")
+            .await
+            .status,
+        201
+    );
 }
 
 #[tokio::test]
@@ -83,27 +124,52 @@ async fn what_was_announced_must_come() {
     let server = TestServer::new();
     let location = server.begin("app").await;
     let patch = format!("PATCH {location}");
-    let short = server.send(&patch, &[("content-range", "0-9")], "01234").await;
-    assert_eq!((short.status.as_u16(), short.code().as_str()), (400, "SIZE_INVALID"));
-    let long = server.send(&patch, &[("content-range", "0-1")], "01234").await;
+    let short = server
+        .send(&patch, &[("content-range", "0-9")], "01234")
+        .await;
+    assert_eq!(
+        (short.status.as_u16(), short.code().as_str()),
+        (400, "SIZE_INVALID")
+    );
+    let long = server
+        .send(&patch, &[("content-range", "0-1")], "01234")
+        .await;
     assert_eq!(long.code(), "SIZE_INVALID");
-    assert_eq!(server.get(&location).await.header("range"), "0-0", "nothing of them is kept");
-    assert_eq!(server.send(&patch, &[("content-range", "0-1")], "01").await.status, 202);
+    assert_eq!(
+        server.get(&location).await.header("range"),
+        "0-0",
+        "nothing of them is kept"
+    );
+    assert_eq!(
+        server
+            .send(&patch, &[("content-range", "0-1")], "01")
+            .await
+            .status,
+        202
+    );
 }
 
 #[tokio::test]
 async fn a_wrong_digest_loses_nothing() {
     let server = TestServer::new();
     let location = server.begin("app").await;
-    server.send(&format!("PATCH {location}"), &[], "01234").await;
+    server
+        .send(&format!("PATCH {location}"), &[], "01234")
+        .await;
     let wrong = format!("PUT {location}?digest={}", digest(b"other"));
     let answered = server.send(&wrong, &[], "56789").await;
-    assert_eq!((answered.status.as_u16(), answered.code().as_str()), (400, "DIGEST_INVALID"));
+    assert_eq!(
+        (answered.status.as_u16(), answered.code().as_str()),
+        (400, "DIGEST_INVALID")
+    );
     assert_eq!(server.get(&location).await.header("range"), "0-4");
     let right = format!("PUT {location}?digest={}", digest(b"0123456789"));
     assert_eq!(server.send(&right, &[], "56789").await.status, 201);
     let none = server.begin("app").await;
-    assert_eq!(server.send(&format!("PUT {none}"), &[], "x").await.code(), "DIGEST_INVALID");
+    assert_eq!(
+        server.send(&format!("PUT {none}"), &[], "x").await.code(),
+        "DIGEST_INVALID"
+    );
 }
 
 #[tokio::test]
@@ -121,9 +187,19 @@ async fn a_cut_connection_keeps_what_had_come() {
             _ => format!("PATCH {location}"),
         };
         assert_eq!(server.send(&line, &[], cut).await.status, 400);
-        assert_eq!(server.get(&location).await.header("range"), "0-4", "{method}");
+        assert_eq!(
+            server.get(&location).await.header("range"),
+            "0-4",
+            "{method}"
+        );
         let rest = format!("PUT {location}?digest={}", digest(b"0123456789"));
-        assert_eq!(server.send(&rest, &[("content-range", "5-9")], "56789").await.status, 201);
+        assert_eq!(
+            server
+                .send(&rest, &[("content-range", "5-9")], "56789")
+                .await
+                .status,
+            201
+        );
     }
 }
 
@@ -134,12 +210,24 @@ async fn cancelled_and_foreign_uploads_are_unknown() {
     let foreign = location.replace("/app/", "/other/");
     for method in ["GET", "PATCH", "DELETE"] {
         let answered = server.send(&format!("{method} {foreign}"), &[], "").await;
-        assert_eq!((answered.status.as_u16(), answered.code().as_str()), (404, "BLOB_UPLOAD_UNKNOWN"));
+        assert_eq!(
+            (answered.status.as_u16(), answered.code().as_str()),
+            (404, "BLOB_UPLOAD_UNKNOWN")
+        );
     }
-    assert_eq!(server.send(&format!("DELETE {location}"), &[], "").await.status, 204);
+    assert_eq!(
+        server
+            .send(&format!("DELETE {location}"), &[], "")
+            .await
+            .status,
+        204
+    );
     assert_eq!(server.get(&location).await.status, 404);
     let put = format!("PUT {location}?digest={}", digest(b""));
-    assert_eq!(server.send(&put, &[], "").await.code(), "BLOB_UPLOAD_UNKNOWN");
+    assert_eq!(
+        server.send(&put, &[], "").await.code(),
+        "BLOB_UPLOAD_UNKNOWN"
+    );
 }
 
 #[tokio::test]
@@ -152,7 +240,10 @@ async fn racers_of_one_chunk_have_one_winner() {
                 let (server, location) = (server.clone(), location.clone());
                 tokio::spawn(async move {
                     let range = [("content-range", "0-4")];
-                    server.send(&format!("PATCH {location}"), &range, "01234").await.status
+                    server
+                        .send(&format!("PATCH {location}"), &range, "01234")
+                        .await
+                        .status
                 })
             })
             .collect();

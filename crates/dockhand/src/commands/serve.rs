@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use dockhand_server::config::{self, LogFormat, Overrides};
+use dockhand_server::config;
 use dockhand_server::{RunError, Server, Setup};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -63,38 +63,28 @@ enum Switch {
     Off,
 }
 
-impl Flags {
-    /// As the top layer of the configuration.
-    pub(crate) fn overrides(self) -> Overrides {
-        Overrides {
-            data: self.data,
-            listen: self.listen,
-            tls_cert: self.tls_cert,
-            tls_key: self.tls_key,
-            log_format: self.log_format.map(|form| match form {
-                Form::Text => LogFormat::Text,
-                Form::Json => LogFormat::Json,
-            }),
-            access_log: self.access_log.map(|switch| matches!(switch, Switch::On)),
-            relative_locations: self.relative_locations.then_some(true),
-        }
-    }
-}
-
 /// Threads for what may block. More than this write or hash at once only on machines whose disks
 /// would be the limit anyway.
 const BLOCKING_THREADS: usize = 64;
 
 impl Serve {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let environment = std::env::vars();
-        let loaded = config::load(self.file.as_deref(), environment, self.flags.overrides())
-            .map_err(|error| Failure::new(Kind::Config, &error))?;
-        logging::start(&loaded.config.log);
-        for warning in &loaded.warnings {
-            tracing::warn!("{warning}");
+        let mut config = config::Config::default();
+        let flags = self.flags;
+        if let Some(listen) = flags.listen {
+            config.server.listen =
+                listen.parse().map_err(|error| Failure::new(Kind::Config, &error))?;
         }
-        let setup = Setup::of(&loaded.config);
+        if let Some(data) = flags.data {
+            config.storage.path = data;
+        }
+        config.server.tls.cert = flags.tls_cert;
+        config.server.tls.key = flags.tls_key;
+        if let Some(switch) = flags.access_log {
+            config.log.access = matches!(switch, Switch::On);
+        }
+        logging::start(&config.log);
+        let setup = Setup::of(&config);
         runtime()?.block_on(serve(setup))
     }
 }
