@@ -18,18 +18,21 @@ const ADD_EDGE: &str = "INSERT INTO manifest_edge (parent, child, kind, reposito
 
 /// Stores a manifest. Whatever says no says it before the first write.
 pub(super) fn put(sql: &mut dyn Sql, put: &ManifestPut) -> Result<Put, DbError> {
-    if repositories::lock(sql, &put.repo)?.is_none() {
-        // Refused without leaving an empty repository behind.
-        if !put.only_if.holds(None) {
-            return Ok(Put::PreconditionFailed { current: None });
-        }
-        let missing = missing(sql, None, put)?;
-        if !missing.is_empty() {
-            return Ok(Put::Missing(missing));
-        }
-    }
     let now = time(put.now);
-    let repository = repositories::ensure(sql, &put.repo, now)?;
+    let repository = match repositories::lock(sql, &put.repo)? {
+        Some(repository) => repository,
+        None => {
+            // Refused without leaving an empty repository behind.
+            if !put.only_if.holds(None) {
+                return Ok(Put::PreconditionFailed { current: None });
+            }
+            let missing = missing(sql, None, put)?;
+            if !missing.is_empty() {
+                return Ok(Put::Missing(missing));
+            }
+            repositories::ensure(sql, &put.repo, now)?
+        }
+    };
     let key = DigestKey::new(&put.digest);
     let present = manifests::id(sql, repository, &key)?;
     if let Some(refused) = precondition(sql, repository, put, present.is_some())? {

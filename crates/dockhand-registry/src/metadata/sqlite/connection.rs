@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, ffi};
 
@@ -16,7 +17,10 @@ const STATEMENTS: usize = 96;
 
 /// How long to wait for another process, a backup for instance, to let go of the database. Our own
 /// connections never wait for each other.
-const LOCK_WAIT: Duration = Duration::from_secs(5);
+const WRITER_WAIT: Duration = Duration::from_secs(5);
+
+/// The same for readers, which keep a thread of the runtime waiting with them.
+const READER_WAIT: Duration = Duration::from_secs(1);
 
 /// What every connection is told. Nothing in the file may call functions, memory maps would turn a
 /// disk error into a signal, and pages are checked before they are believed.
@@ -54,7 +58,7 @@ pub(super) fn open_writer(
     })?;
     let open = || -> rusqlite::Result<(Connection, String)> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = connect(path, flags)?;
+        let connection = connect(path, flags, WRITER_WAIT)?;
         let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
         connection.execute_batch(WRITER)?;
         connection.execute_batch(match durability {
@@ -84,15 +88,19 @@ pub(super) fn open_writer(
 /// Opens a connection that reads.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, DbError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = connect(path, flags)?;
+    let connection = connect(path, flags, READER_WAIT)?;
     connection.execute_batch(READER)?;
     Ok(connection)
 }
 
-fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+fn connect(path: &Path, flags: OpenFlags, wait: Duration) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(LOCK_WAIT)?;
+    connection.busy_timeout(wait)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Plans do not depend on parameters. Otherwise whoever binds one to a statement that might use a
+    // partial index has it prepared anew each time, which costs three times the read.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.execute_batch(EVERY)?;
     Ok(connection)
 }

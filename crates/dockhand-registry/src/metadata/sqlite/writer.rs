@@ -37,7 +37,15 @@ const CHECKPOINT: u64 = 4096;
 #[derive(Debug)]
 pub(super) struct Writer {
     queue: mpsc::Sender<Message>,
-    failed: watch::Receiver<bool>,
+    health: watch::Receiver<Health>,
+}
+
+/// How the thread is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Health {
+    Running,
+    Failed,
+    Closed,
 }
 
 enum Message {
@@ -49,11 +57,11 @@ impl Writer {
     /// Starts the thread. It ends when it is closed, or when nobody can reach it any more.
     pub(super) fn start(connection: Connection) -> Result<Self, MetadataError> {
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let (fail, failed) = watch::channel(false);
+        let (report, health) = watch::channel(Health::Running);
         let thread = Thread {
             connection,
             jobs,
-            fail,
+            report,
             pages: 0,
         };
         std::thread::Builder::new()
@@ -63,7 +71,7 @@ impl Writer {
                 doing: "starting the thread that writes",
                 source: Box::new(e),
             })?;
-        Ok(Self { queue, failed })
+        Ok(Self { queue, health })
     }
 
     pub(super) async fn write<T, F>(&self, doing: &'static str, work: F) -> Result<T, MetadataError>
@@ -71,7 +79,7 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&mut dyn Sql) -> Result<T, DbError> + Send + 'static,
     {
-        if *self.failed.borrow() {
+        if *self.health.borrow() != Health::Running {
             return Err(MetadataError::Unavailable);
         }
         let (task, answer) = Task::boxed(doing, work);
@@ -90,15 +98,12 @@ impl Writer {
         }
     }
 
-    /// Waits until the writer has failed; forever when it is closed in good order.
+    /// Waits until the writer has failed; forever when it is closed in good order. A thread that is
+    /// gone without having said so has failed too.
     pub(super) async fn failed(&self) {
-        if self
-            .failed
-            .clone()
-            .wait_for(|failed| *failed)
-            .await
-            .is_err()
-        {
+        let mut health = self.health.clone();
+        let ended = health.wait_for(|health| *health != Health::Running).await;
+        if ended.is_ok_and(|health| *health == Health::Closed) {
             std::future::pending().await
         }
     }
@@ -121,7 +126,7 @@ impl Writer {
 struct Thread {
     connection: Connection,
     jobs: mpsc::Receiver<Message>,
-    fail: watch::Sender<bool>,
+    report: watch::Sender<Health>,
     /// An estimate of the pages in the log.
     pages: u64,
 }
@@ -156,7 +161,7 @@ impl Thread {
         if batch.is_empty() {
             return;
         }
-        let lost = if *self.fail.borrow() {
+        let lost = if *self.report.borrow() == Health::Failed {
             Some(Lost::Unavailable)
         } else {
             self.transact(&mut batch).err()
@@ -233,7 +238,7 @@ impl Thread {
             doing,
             "the metadata has failed and takes no more writes; restart to recover"
         );
-        self.fail.send_replace(true);
+        self.report.send_replace(Health::Failed);
         Lost::Unavailable
     }
 
@@ -259,12 +264,13 @@ impl Thread {
     }
 
     fn end(mut self) {
-        if *self.fail.borrow() {
+        if *self.report.borrow() == Health::Failed {
             // Closing would take the log back into the file, which is recovery's to decide.
             std::mem::forget(self.connection);
             return;
         }
         self.checkpoint("PRAGMA wal_checkpoint(TRUNCATE)");
+        self.report.send_replace(Health::Closed);
     }
 }
 

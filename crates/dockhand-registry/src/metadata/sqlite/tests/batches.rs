@@ -212,6 +212,10 @@ async fn a_full_disk_is_an_answer_and_passes() {
 async fn after_a_failed_disk_nothing_is_written() {
     let metadata = Arc::new(open());
     submit(&metadata, add("before")).await.unwrap().unwrap();
+    let watcher = tokio::spawn({
+        let metadata = Arc::clone(&metadata);
+        async move { metadata.failed().await }
+    });
     let held = hold(&metadata).await;
     let fine = submit(&metadata, add("same batch"));
     let broken = submit(&metadata, |_| {
@@ -225,8 +229,9 @@ async fn after_a_failed_disk_nothing_is_written() {
             Err(MetadataError::Unavailable)
         ));
     }
-    tokio::time::timeout(Duration::from_secs(5), metadata.failed())
+    tokio::time::timeout(Duration::from_secs(5), watcher)
         .await
+        .unwrap()
         .unwrap();
     assert!(matches!(
         metadata.ready().await,

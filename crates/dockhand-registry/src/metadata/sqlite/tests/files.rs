@@ -44,19 +44,20 @@ async fn connections_are_told_to_be_safe() {
         ("trusted_schema", "0"),
         ("cell_size_check", "1"),
         ("mmap_size", "0"),
-        ("busy_timeout", "5000"),
     ];
     let writer = [
+        ("busy_timeout", "5000"),
         ("synchronous", "2"),
         ("journal_size_limit", "67108864"),
         ("wal_autocheckpoint", "0"),
         ("query_only", "0"),
     ];
+    let reader = [("busy_timeout", "1000"), ("query_only", "1")];
     for (name, wanted) in both.into_iter().chain(writer) {
         let found = metadata.engine.write("asking", pragma(name)).await.unwrap();
         assert_eq!(found, wanted, "{name} of the writer");
     }
-    for (name, wanted) in both.into_iter().chain([("query_only", "1")]) {
+    for (name, wanted) in both.into_iter().chain(reader) {
         let found = metadata
             .engine
             .read("asking", Effort::Point, pragma(name))

@@ -1,14 +1,39 @@
 //! The plans: no list reads more than its page.
 
+use rusqlite::StatementStatus;
+
+use crate::layout::DATABASE;
+use crate::metadata::contract::{push_tag, stored};
 use crate::metadata::sql::{Sql, Value, all};
+use crate::metadata::sqlite::connection::open_reader;
 use crate::metadata::{Metadata, blobs, manifests, referrers, repositories, tags, uploads};
+
+/// Every list, and the reads that pulls are made of.
+const READS: [&str; 11] = [
+    tags::PAGE,
+    tags::HISTORY,
+    repositories::PAGE,
+    referrers::PAGE,
+    referrers::PAGE_OF_TYPE,
+    uploads::EXPIRED,
+    manifests::BY_TAG,
+    manifests::BY_DIGEST,
+    manifests::HEAD_BY_TAG,
+    manifests::HEAD_BY_DIGEST,
+    blobs::FIND,
+];
+
+/// How many parameters a statement has.
+fn parameters(statement: &str) -> usize {
+    (1..=9)
+        .take_while(|n| statement.contains(&format!("?{n}")))
+        .count()
+}
 
 /// What the planner says it will do.
 async fn plan(metadata: &Metadata, statement: &str) -> Vec<String> {
     let explain: &'static str = format!("EXPLAIN QUERY PLAN {statement}").leak();
-    let params = (1..=9)
-        .take_while(|n| statement.contains(&format!("?{n}")))
-        .count();
+    let params = parameters(statement);
     let read = move |sql: &mut dyn Sql| {
         all(sql, explain, &vec![Value::Null; params], |row| {
             Ok(row.text(3)?.to_owned())
@@ -20,19 +45,7 @@ async fn plan(metadata: &Metadata, statement: &str) -> Vec<String> {
 #[tokio::test]
 async fn no_page_is_sorted_or_scanned_for() {
     let metadata = super::open();
-    for statement in [
-        tags::PAGE,
-        tags::HISTORY,
-        repositories::PAGE,
-        referrers::PAGE,
-        referrers::PAGE_OF_TYPE,
-        uploads::EXPIRED,
-        manifests::BY_TAG,
-        manifests::BY_DIGEST,
-        manifests::HEAD_BY_TAG,
-        manifests::HEAD_BY_DIGEST,
-        blobs::FIND,
-    ] {
+    for statement in READS {
         let plan = plan(&metadata, statement).await;
         assert!(!plan.is_empty());
         for step in plan {
@@ -41,6 +54,28 @@ async fn no_page_is_sorted_or_scanned_for() {
                 seeks && !step.contains("TEMP B-TREE"),
                 "{step}\nin {statement}"
             );
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_statement_is_prepared_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(DATABASE);
+    let metadata = Metadata::open_sqlite(&path).unwrap();
+    stored(&metadata, push_tag("a", "m", "v")).await;
+    let reader = open_reader(&path).unwrap();
+    for statement in READS {
+        for round in 0..4 {
+            let mut prepared = reader.prepare_cached(statement).unwrap();
+            for place in 1..=parameters(statement) {
+                prepared.raw_bind_parameter(place, round).unwrap();
+            }
+            let mut rows = prepared.raw_query();
+            while rows.next().unwrap().is_some() {}
+            drop(rows);
+            let again = prepared.get_status(StatementStatus::RePrepare);
+            assert_eq!(again, 0, "round {round} of {statement}");
         }
     }
 }
