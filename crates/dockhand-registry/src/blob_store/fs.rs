@@ -14,7 +14,7 @@ mod syscalls;
 mod turns;
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ use super::{BlobKey, BlobStore, BlobStream, StageWriter, Staged, StoreError};
 use crate::layout::{BLOBS, UPLOADS};
 use folders::Folders;
 use owner::Owner;
-use read::{Reader, Source};
+use read::Reader;
 use stage::Place;
 use turns::Turns;
 
@@ -84,23 +84,7 @@ impl Shared {
 #[async_trait]
 impl BlobStore for FileSystem {
     async fn read(&self, key: &BlobKey, range: Range<u64>) -> Result<BlobStream, StoreError> {
-        let file = match self.shared.reader.open_cached(key.as_str()) {
-            Some(file) => file,
-            None => {
-                let path = self.shared.folders.root().join(key.as_str());
-                match blocking(move || Ok(File::open(path))).await? {
-                    Ok(file) => file,
-                    Err(e) if e.kind() == ErrorKind::NotFound => {
-                        return Err(StoreError::Missing(key.clone()));
-                    }
-                    Err(e) => return Err(failed(format!("opening {key:?}"), e)),
-                }
-            }
-        };
-        Ok(self
-            .shared
-            .reader
-            .stream(file, Source::Blob(key.clone()), range))
+        self.shared.reader.blob(key, range).await
     }
 
     async fn stage(
@@ -115,23 +99,7 @@ impl BlobStore for FileSystem {
     }
 
     async fn read_staged(&self, id: UploadId, staged: &Staged) -> Result<BlobStream, StoreError> {
-        let wanted = staged.length;
-        let path = self.shared.stage_path(id);
-        let file = match blocking(move || Ok(File::open(path))).await? {
-            Ok(file) => file,
-            Err(e) if e.kind() == ErrorKind::NotFound => {
-                return Err(StoreError::StageLost {
-                    id,
-                    wanted,
-                    found: 0,
-                });
-            }
-            Err(e) => return Err(failed(format!("opening the stage of upload {id}"), e)),
-        };
-        Ok(self
-            .shared
-            .reader
-            .stream(file, Source::Stage(id), 0..wanted))
+        self.shared.reader.stage(id, staged.length).await
     }
 
     async fn discard(&self, id: UploadId, _staged: &Staged) -> Result<(), StoreError> {

@@ -21,9 +21,10 @@ use futures_util::stream::{Stream, StreamExt};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 use super::buffers::{Buffer, Buffers};
-use super::failed;
-use super::syscalls::{Now, open_now, read_ahead, read_now};
+use super::syscalls::{Now, open, open_now, read_ahead, read_now};
+use super::{blocking, failed, is_absent};
 use crate::blob_store::{BlobKey, BlobStream, StoreError};
+use crate::layout::UPLOADS;
 
 /// What the kernel is asked to read ahead once a file turned out not to be cached: enough for a disk
 /// of 1 GB/s to work while the chunk before it is on its way to the client.
@@ -31,12 +32,13 @@ const AHEAD: u64 = 1024 * 1024;
 
 /// What all readers of a store share.
 pub(super) struct Reader {
-    root: OwnedFd,
-    opens_now: AtomicBool,
     shared: Arc<Shared>,
 }
 
 struct Shared {
+    root: OwnedFd,
+    /// Whether opening without a wait works here.
+    opens_now: AtomicBool,
     buffers: Arc<Buffers>,
     /// Whether reads that may not wait work here; not on every file system.
     reads_now: AtomicBool,
@@ -44,7 +46,7 @@ struct Shared {
 
 /// What is read, for errors.
 #[derive(Clone, Debug)]
-pub(super) enum Source {
+enum Source {
     Blob(BlobKey),
     Stage(UploadId),
 }
@@ -54,33 +56,52 @@ impl Reader {
         let folder = File::open(root);
         let folder = folder.map_err(|e| failed(format!("opening {}", root.display()), e))?;
         let shared = Shared {
+            root: folder.into(),
+            opens_now: AtomicBool::new(true),
             buffers: Arc::default(),
             reads_now: AtomicBool::new(true),
         };
         Ok(Self {
-            root: folder.into(),
-            opens_now: AtomicBool::new(true),
             shared: Arc::new(shared),
         })
     }
 
-    /// Opens a file without any wait for the disk, if that is possible.
-    pub(super) fn open_cached(&self, path: &str) -> Option<File> {
-        if !self.opens_now.load(Ordering::Relaxed) {
-            return None;
+    /// Opens what is to be read, on this thread if that needs no disk.
+    async fn file(&self, path: &str) -> Result<io::Result<File>, StoreError> {
+        if let Some(file) = self.shared.open_now(path) {
+            return Ok(Ok(file));
         }
-        match open_now(&self.root, path) {
-            Now::Done(file) => Some(file),
-            Now::Later => None,
-            Now::Never => {
-                self.opens_now.store(false, Ordering::Relaxed);
-                None
-            }
+        let (shared, path) = (self.shared.clone(), path.to_owned());
+        blocking(move || Ok(open(&shared.root, &path))).await
+    }
+
+    /// The bytes of a blob in `range`.
+    pub(super) async fn blob(
+        &self,
+        key: &BlobKey,
+        range: Range<u64>,
+    ) -> Result<BlobStream, StoreError> {
+        match self.file(key.as_str()).await? {
+            Ok(file) => Ok(self.stream(file, Source::Blob(key.clone()), range)),
+            Err(e) if is_absent(&e) => Err(StoreError::Missing(key.clone())),
+            Err(e) => Err(failed(format!("opening {key:?}"), e)),
         }
     }
 
-    /// The bytes of `file` in `range`.
-    pub(super) fn stream(&self, file: File, source: Source, range: Range<u64>) -> BlobStream {
+    /// The first `wanted` bytes of a stage.
+    pub(super) async fn stage(&self, id: UploadId, wanted: u64) -> Result<BlobStream, StoreError> {
+        match self.file(&format!("{UPLOADS}/{id}")).await? {
+            Ok(file) => Ok(self.stream(file, Source::Stage(id), 0..wanted)),
+            Err(e) if is_absent(&e) => Err(StoreError::StageLost {
+                id,
+                wanted,
+                found: 0,
+            }),
+            Err(e) => Err(failed(format!("opening the stage of upload {id}"), e)),
+        }
+    }
+
+    fn stream(&self, file: File, source: Source, range: Range<u64>) -> BlobStream {
         let (at, end) = (range.start, range.end);
         let (shared, state) = (self.shared.clone(), State::Idle(file));
         FileStream {
@@ -176,6 +197,20 @@ impl FileStream {
 }
 
 impl Shared {
+    fn open_now(&self, path: &str) -> Option<File> {
+        if !self.opens_now.load(Ordering::Relaxed) {
+            return None;
+        }
+        match open_now(&self.root, path) {
+            Now::Done(file) => Some(file),
+            Now::Later => None,
+            Now::Never => {
+                self.opens_now.store(false, Ordering::Relaxed);
+                None
+            }
+        }
+    }
+
     /// Fills what it can of a buffer without any wait, and says how much that was. Less than wanted
     /// may also mean that the file ends; who waits for the disk finds out.
     fn fill_now(&self, file: &File, buffer: &mut Buffer, at: u64) -> usize {

@@ -17,13 +17,10 @@ pub(super) enum Now<T> {
 /// Opens a file below `root` for reading if all of its path is in the cache of the kernel.
 #[cfg(target_os = "linux")]
 pub(super) fn open_now(root: &OwnedFd, path: &str) -> Now<File> {
-    use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
     use rustix::io::Errno;
 
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::CACHED | ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    match openat2(root, path, flags, Mode::empty(), resolve) {
-        Ok(file) => Now::Done(file.into()),
+    match open_beneath(root, path, rustix::fs::ResolveFlags::CACHED) {
+        Ok(file) => Now::Done(file),
         // Before Linux 5.6; before 5.12; in a sandbox that does not know the call.
         Err(Errno::NOSYS | Errno::INVAL | Errno::PERM) => Now::Never,
         // Other errors are left to the call that may wait, which says them in words.
@@ -31,10 +28,49 @@ pub(super) fn open_now(root: &OwnedFd, path: &str) -> Now<File> {
     }
 }
 
+/// Opens a file below `root` for reading; no link leads out of it.
+#[cfg(target_os = "linux")]
+pub(super) fn open(root: &OwnedFd, path: &str) -> io::Result<File> {
+    use rustix::io::Errno;
+
+    match open_beneath(root, path, rustix::fs::ResolveFlags::empty()) {
+        Ok(file) => Ok(file),
+        Err(Errno::NOSYS | Errno::PERM) => open_plain(root, path),
+        Err(e) => Err(e.into()),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn open_beneath(
+    root: &OwnedFd,
+    path: &str,
+    how: rustix::fs::ResolveFlags,
+) -> rustix::io::Result<File> {
+    use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let how = how | ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    openat2(root, path, flags, Mode::empty(), how).map(File::from)
+}
+
 /// Opens a file below `root` for reading if that needs no disk: other systems cannot say.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn open_now(_root: &OwnedFd, _path: &str) -> Now<File> {
     Now::Never
+}
+
+/// Opens a file below `root` for reading.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn open(root: &OwnedFd, path: &str) -> io::Result<File> {
+    open_plain(root, path)
+}
+
+/// Opens a file that is itself no link, which is what can be asked for everywhere.
+fn open_plain(root: &OwnedFd, path: &str) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags, openat};
+
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    Ok(openat(root, path, flags, Mode::empty()).map(File::from)?)
 }
 
 /// Reads at `offset` what is in the page cache; it may be less than asked for.
