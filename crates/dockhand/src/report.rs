@@ -36,7 +36,11 @@ impl Failure {
             }
             next = cause.source();
         }
-        Self { kind, message, hint: None }
+        Self {
+            kind,
+            message,
+            hint: None,
+        }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {

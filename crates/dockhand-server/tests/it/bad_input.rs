@@ -62,7 +62,17 @@ async fn paths_that_are_none() {
 async fn methods_that_an_endpoint_does_not_have() {
     let server = TestServer::new();
     let answered = server.send("POST /v2/app/tags/list", &[], "").await;
-    assert_snapshot!(answered.show(), @"");
+    assert_snapshot!(answered.show(), @r#"
+    405 Method Not Allowed
+    allow: GET, HEAD
+    content-length: 93
+    content-type: application/json
+    docker-distribution-api-version: registry/2.0
+    x-content-type-options: nosniff
+    x-request-id: <id>
+
+    {"errors":[{"code":"UNSUPPORTED","message":"POST is not possible here; allowed: GET, HEAD"}]}
+    "#);
     for line in [
         "TRACE /v2/",
         "OPTIONS /v2/",

@@ -9,7 +9,20 @@ async fn a_blob_is_served_whole() {
     let server = TestServer::new();
     let digest = server.push_blob("team/app", b"hello").await;
     let answered = server.get(&format!("/v2/team/app/blobs/{digest}")).await;
-    assert_snapshot!(answered.show(), @"");
+    assert_snapshot!(answered.show(), @r#"
+    200 OK
+    accept-ranges: bytes
+    cache-control: max-age=31536000
+    content-length: 5
+    content-type: application/octet-stream
+    docker-content-digest: sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824
+    docker-distribution-api-version: registry/2.0
+    etag: "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+    x-content-type-options: nosniff
+    x-request-id: <id>
+
+    hello
+    "#);
     let head = server
         .send(&format!("HEAD /v2/team/app/blobs/{digest}"), &[], "")
         .await;
@@ -85,7 +98,16 @@ async fn a_blob_is_seen_only_through_a_repository_that_has_it() {
     let server = TestServer::new();
     let digest = server.push_blob("mine", b"secret").await;
     let foreign = server.get(&format!("/v2/other/blobs/{digest}")).await;
-    assert_snapshot!(foreign.show(), @"");
+    assert_snapshot!(foreign.show(), @r#"
+    404 Not Found
+    content-length: 251
+    content-type: application/json
+    docker-distribution-api-version: registry/2.0
+    x-content-type-options: nosniff
+    x-request-id: <id>
+
+    {"errors":[{"code":"BLOB_UNKNOWN","detail":{"digest":"sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"},"message":"blob sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b is not known to this repository"}]}
+    "#);
 }
 
 #[tokio::test]
@@ -93,7 +115,15 @@ async fn mounts() {
     let server = TestServer::new();
     let digest = server.push_blob("source", b"layer").await;
     let line = format!("POST /v2/target/blobs/uploads/?mount={digest}&from=source");
-    assert_snapshot!(server.send(&line, &[], "").await.show(), @"");
+    assert_snapshot!(server.send(&line, &[], "").await.show(), @"
+    201 Created
+    content-length: 0
+    docker-content-digest: sha256:dac1d7cfa95021764849fd102524e141488c5e3a90f861dbb5a12d9ac8584f85
+    docker-distribution-api-version: registry/2.0
+    location: http://registry.test/v2/target/blobs/sha256:dac1d7cfa95021764849fd102524e141488c5e3a90f861dbb5a12d9ac8584f85
+    x-content-type-options: nosniff
+    x-request-id: <id>
+    ");
     assert_eq!(
         server.get(&format!("/v2/target/blobs/{digest}")).await.body,
         "layer"

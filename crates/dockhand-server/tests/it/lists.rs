@@ -55,9 +55,37 @@ async fn tags_in_the_order_of_their_bytes_at_every_page_size() {
 async fn a_page_and_its_link() {
     let server = TestServer::new();
     tagged(&server, "team/app", &["v1", "v2", "v3"]).await;
-    assert_snapshot!(server.get("/v2/team/app/tags/list?n=2").await.show(), @"");
-    assert_snapshot!(server.get("/v2/team/app/tags/list?n=2&last=v2").await.show(), @"");
-    assert_snapshot!(server.get("/v2/team/app/tags/list?n=0").await.show(), @"");
+    assert_snapshot!(server.get("/v2/team/app/tags/list?n=2").await.show(), @r#"
+    200 OK
+    content-length: 38
+    content-type: application/json
+    docker-distribution-api-version: registry/2.0
+    link: </v2/team/app/tags/list?last=v2&n=2>; rel="next"
+    x-content-type-options: nosniff
+    x-request-id: <id>
+
+    {"name":"team/app","tags":["v1","v2"]}
+    "#);
+    assert_snapshot!(server.get("/v2/team/app/tags/list?n=2&last=v2").await.show(), @r#"
+    200 OK
+    content-length: 33
+    content-type: application/json
+    docker-distribution-api-version: registry/2.0
+    x-content-type-options: nosniff
+    x-request-id: <id>
+
+    {"name":"team/app","tags":["v3"]}
+    "#);
+    assert_snapshot!(server.get("/v2/team/app/tags/list?n=0").await.show(), @r#"
+    200 OK
+    content-length: 29
+    content-type: application/json
+    docker-distribution-api-version: registry/2.0
+    x-content-type-options: nosniff
+    x-request-id: <id>
+
+    {"name":"team/app","tags":[]}
+    "#);
     let unknown = server.get("/v2/nobody/tags/list").await;
     assert_eq!(
         (unknown.status.as_u16(), unknown.code().as_str()),
@@ -111,7 +139,16 @@ async fn the_catalog_has_what_has_a_manifest() {
     server
         .send(&format!("DELETE /v2/gone/manifests/{digest}"), &[], "")
         .await;
-    assert_snapshot!(server.get("/v2/_catalog").await.show(), @"");
+    assert_snapshot!(server.get("/v2/_catalog").await.show(), @r#"
+    200 OK
+    content-length: 30
+    content-type: application/json
+    docker-distribution-api-version: registry/2.0
+    x-content-type-options: nosniff
+    x-request-id: <id>
+
+    {"repositories":["a-b","a/b"]}
+    "#);
     let page = server.get("/v2/_catalog?n=1").await;
     assert_eq!(
         page.header("link"),

@@ -23,7 +23,17 @@ async fn pushed_and_pulled_byte_for_byte() {
             odd.clone(),
         )
         .await;
-    assert_snapshot!(put.show(), @"");
+    assert_snapshot!(put.show(), @r#"
+    201 Created
+    content-length: 0
+    docker-content-digest: sha256:05731760da0a018a79980ef74285b023832cf65dbf4af755996766766a32378a
+    docker-distribution-api-version: registry/2.0
+    etag: "sha256:05731760da0a018a79980ef74285b023832cf65dbf4af755996766766a32378a"
+    location: http://registry.test/v2/app/manifests/sha256:05731760da0a018a79980ef74285b023832cf65dbf4af755996766766a32378a
+    oci-tag: v1
+    x-content-type-options: nosniff
+    x-request-id: <id>
+    "#);
     for reference in ["v1".to_owned(), digest.to_string()] {
         let got = server.get(&format!("/v2/app/manifests/{reference}")).await;
         assert_eq!(got.body, odd, "{reference}");
@@ -41,7 +51,16 @@ async fn pushed_and_pulled_byte_for_byte() {
             }
         }
     }
-    assert_snapshot!(server.send("HEAD /v2/app/manifests/v1", &[], "").await.show(), @"");
+    assert_snapshot!(server.send("HEAD /v2/app/manifests/v1", &[], "").await.show(), @r#"
+    200 OK
+    content-length: 270
+    content-type: application/vnd.oci.image.manifest.v1+json
+    docker-content-digest: sha256:05731760da0a018a79980ef74285b023832cf65dbf4af755996766766a32378a
+    docker-distribution-api-version: registry/2.0
+    etag: "sha256:05731760da0a018a79980ef74285b023832cf65dbf4af755996766766a32378a"
+    x-content-type-options: nosniff
+    x-request-id: <id>
+    "#);
 }
 
 #[tokio::test]
@@ -88,7 +107,16 @@ async fn missing_content_is_named() {
             manifest,
         )
         .await;
-    assert_snapshot!(put.show(), @"");
+    assert_snapshot!(put.show(), @r#"
+    400 Bad Request
+    content-length: 576
+    content-type: application/json
+    docker-distribution-api-version: registry/2.0
+    x-content-type-options: nosniff
+    x-request-id: <id>
+
+    {"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","detail":{"digest":"sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"},"message":"the manifest names sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb, which this repository does not have; push it first"},{"code":"MANIFEST_BLOB_UNKNOWN","detail":{"digest":"sha256:3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d"},"message":"the manifest names sha256:3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d, which this repository does not have; push it first"}]}
+    "#);
     let index = format!(
         r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"{OCI_MANIFEST}","digest":"{a}","size":1}}]}}"#
     );
@@ -144,7 +172,17 @@ async fn referrers_with_and_without_a_filter() {
             "/v2/app/referrers/{subject}?artifactType=a%2Fsbom"
         ))
         .await;
-    assert_snapshot!(some.show(), @"");
+    assert_snapshot!(some.show(), @r#"
+    200 OK
+    content-length: 291
+    content-type: application/vnd.oci.image.index.v1+json
+    docker-distribution-api-version: registry/2.0
+    oci-filters-applied: artifactType
+    x-content-type-options: nosniff
+    x-request-id: <id>
+
+    {"manifests":[{"annotations":{"note":"2"},"artifactType":"a/sbom","digest":"sha256:0f152a77c8127d29220a4b78bd0f670466c7c77cd78c4a0e52bf25fa57d7fd54","mediaType":"application/vnd.oci.image.manifest.v1+json","size":458}],"mediaType":"application/vnd.oci.image.index.v1+json","schemaVersion":2}
+    "#);
     let first = server
         .get(&format!("/v2/app/referrers/{subject}?n=1"))
         .await;
@@ -160,7 +198,16 @@ async fn referrers_with_and_without_a_filter() {
     assert_ne!(second.json()["manifests"], first.json()["manifests"]);
     assert_eq!(second.header("link"), "");
     let none = Algorithm::Sha256.digest(b"none");
-    assert_snapshot!(server.get(&format!("/v2/nowhere/referrers/{none}")).await.show(), @"");
+    assert_snapshot!(server.get(&format!("/v2/nowhere/referrers/{none}")).await.show(), @r#"
+    200 OK
+    content-length: 88
+    content-type: application/vnd.oci.image.index.v1+json
+    docker-distribution-api-version: registry/2.0
+    x-content-type-options: nosniff
+    x-request-id: <id>
+
+    {"manifests":[],"mediaType":"application/vnd.oci.image.index.v1+json","schemaVersion":2}
+    "#);
 }
 
 #[tokio::test]

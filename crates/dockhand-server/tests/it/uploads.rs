@@ -16,7 +16,16 @@ fn digest(bytes: &[u8]) -> String {
 async fn begun_asked_appended_finished() {
     let server = TestServer::new();
     let begun = server.send("POST /v2/app/blobs/uploads/", &[], "").await;
-    assert_snapshot!(begun.show(), @"");
+    assert_snapshot!(begun.show(), @"
+    202 Accepted
+    content-length: 0
+    docker-distribution-api-version: registry/2.0
+    docker-upload-uuid: <upload>
+    location: http://registry.test/v2/app/blobs/uploads/<upload>
+    range: 0-0
+    x-content-type-options: nosniff
+    x-request-id: <id>
+    ");
     let location = begun.header("location").to_owned();
     let chunk = server
         .send(
@@ -25,9 +34,27 @@ async fn begun_asked_appended_finished() {
             "01234",
         )
         .await;
-    assert_snapshot!(chunk.show(), @"");
+    assert_snapshot!(chunk.show(), @"
+    202 Accepted
+    content-length: 0
+    docker-distribution-api-version: registry/2.0
+    docker-upload-uuid: <upload>
+    location: http://registry.test/v2/app/blobs/uploads/<upload>
+    range: 0-4
+    x-content-type-options: nosniff
+    x-request-id: <id>
+    ");
     let status = server.get(&location).await;
-    assert_snapshot!(status.show(), @"");
+    assert_snapshot!(status.show(), @"
+    204 No Content
+    content-length: 0
+    docker-distribution-api-version: registry/2.0
+    docker-upload-uuid: <upload>
+    location: http://registry.test/v2/app/blobs/uploads/<upload>
+    range: 0-4
+    x-content-type-options: nosniff
+    x-request-id: <id>
+    ");
     let finished = server
         .send(
             &format!("PUT {location}?digest={}", digest(b"0123456789")),
@@ -35,7 +62,15 @@ async fn begun_asked_appended_finished() {
             "56789",
         )
         .await;
-    assert_snapshot!(finished.show(), @"");
+    assert_snapshot!(finished.show(), @"
+    201 Created
+    content-length: 0
+    docker-content-digest: sha256:84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882
+    docker-distribution-api-version: registry/2.0
+    location: http://registry.test/v2/app/blobs/sha256:84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882
+    x-content-type-options: nosniff
+    x-request-id: <id>
+    ");
     assert_eq!(
         server.get(finished.header("location")).await.body,
         "0123456789"

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use dockhand_server::config;
+use dockhand_server::config::{self, LogFormat, Overrides};
 use dockhand_server::{RunError, Server, Setup};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -63,28 +63,41 @@ enum Switch {
     Off,
 }
 
+impl Flags {
+    /// As the top layer of the configuration.
+    pub(crate) fn overrides(self) -> Overrides {
+        Overrides {
+            data: self.data,
+            listen: self.listen,
+            tls_cert: self.tls_cert,
+            tls_key: self.tls_key,
+            log_format: self.log_format.map(|form| match form {
+                Form::Text => LogFormat::Text,
+                Form::Json => LogFormat::Json,
+            }),
+            access_log: self.access_log.map(|switch| matches!(switch, Switch::On)),
+            relative_locations: self.relative_locations.then_some(true),
+        }
+    }
+}
+
 /// Threads for what may block. More than this write or hash at once only on machines whose disks
 /// would be the limit anyway.
 const BLOCKING_THREADS: usize = 64;
 
 impl Serve {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let mut config = config::Config::default();
-        let flags = self.flags;
-        if let Some(listen) = flags.listen {
-            config.server.listen =
-                listen.parse().map_err(|error| Failure::new(Kind::Config, &error))?;
+        let loaded = config::load(
+            self.file.as_deref(),
+            std::env::vars_os(),
+            &self.flags.overrides(),
+        )
+        .map_err(|error| Failure::new(Kind::Config, &error))?;
+        logging::start(&loaded.config.log);
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
         }
-        if let Some(data) = flags.data {
-            config.storage.path = data;
-        }
-        config.server.tls.cert = flags.tls_cert;
-        config.server.tls.key = flags.tls_key;
-        if let Some(switch) = flags.access_log {
-            config.log.access = matches!(switch, Switch::On);
-        }
-        logging::start(&config.log);
-        let setup = Setup::of(&config);
+        let setup = Setup::of(&loaded.config);
         runtime()?.block_on(serve(setup))
     }
 }
@@ -103,7 +116,9 @@ async fn serve(setup: Setup) -> Result<(), Failure> {
     let stop = stop_signal()?;
     let data = setup.data.clone();
     let server = Server::start(setup).await.map_err(|error| failed(&error))?;
-    let address = server.address().map_err(|error| Failure::new(Kind::Failed, &error))?;
+    let address = server
+        .address()
+        .map_err(|error| Failure::new(Kind::Failed, &error))?;
     announce(address, server.is_tls(), data.as_deref());
     server.run(stop).await.map_err(|error| failed(&error))
 }
@@ -142,8 +157,10 @@ fn announce(address: std::net::SocketAddr, tls: bool, data: Option<&std::path::P
 /// Resolves on SIGTERM or SIGINT.
 fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let listen = |kind| signal(kind).map_err(|error| Failure::new(Kind::Failed, &error));
-    let (mut terminate, mut interrupt) =
-        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) = (
+        listen(SignalKind::terminate())?,
+        listen(SignalKind::interrupt())?,
+    );
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}

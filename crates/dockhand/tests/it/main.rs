@@ -1,3 +1,4 @@
 //! The command from outside, and what keeps the tree tidy.
 
+mod cli;
 mod tidy;
