@@ -59,6 +59,13 @@ async fn no_page_is_sorted_or_scanned_for() {
 }
 
 #[tokio::test]
+async fn the_catalog_does_not_step_over_emptied_repositories() {
+    let plan = plan(&super::open(), repositories::PAGE).await;
+    let wanted = "SEARCH repository USING COVERING INDEX repository_listed (name>?)";
+    assert_eq!(plan, [wanted]);
+}
+
+#[tokio::test]
 async fn no_statement_is_prepared_twice() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(DATABASE);
