@@ -1,12 +1,23 @@
 //! The configuration: every key of the server, with its default and the reason for it.
 //!
 //! A configuration is put together from four layers, each above the one before: the defaults written
-//! here, a file ([native](file) or of [CNCF Distribution](distribution)), the environment, and flags.
-//! What a key is stands once, in the [`section`](key) blocks below: the type of its field, its
+//! here, a file (native or of CNCF Distribution), the environment, and flags.
+//! What a key is stands once, in the `section!` blocks below: the type of its field, its
 //! default, and the text that the reference in `docs/configuration.md` prints.
 
+mod distribution;
+mod environment;
+mod file;
 mod key;
+mod layers;
+mod load;
+mod overrides;
+mod print;
+mod problem;
 mod secret;
+mod sniff;
+mod suggest;
+mod validate;
 mod values;
 
 use std::num::NonZeroUsize;
@@ -15,8 +26,13 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use crate::location::Cidr;
+pub use distribution::{FOREIGN_KEYS, Fate, ForeignKey};
 pub use key::{Key, Shape};
+pub use load::{Loaded, load};
+pub use overrides::Overrides;
+pub use problem::{ConfigError, Origin, Problem};
 pub use secret::Secret;
+pub use sniff::{Kind, sniff};
 pub use values::{
     Address, Backend, Fields, Headers, Locations, LogFormat, LogLevel, Period, PublicUrl, Size,
     TlsVersion, UrlPath, ValueError,
@@ -185,8 +201,14 @@ section! {
 
 /// All keys, in the order in which they are documented.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    let sections =
-        [Server::KEYS, ServerTls::KEYS, ServerLimits::KEYS, Storage::KEYS, Log::KEYS, Metrics::KEYS];
+    let sections = [
+        Server::KEYS,
+        ServerTls::KEYS,
+        ServerLimits::KEYS,
+        Storage::KEYS,
+        Log::KEYS,
+        Metrics::KEYS,
+    ];
     sections.into_iter().flatten()
 }
 
