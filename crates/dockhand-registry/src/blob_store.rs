@@ -59,7 +59,11 @@ pub trait BlobStore: fmt::Debug + Send + Sync {
     /// Takes up the staging of an upload right behind what `staged` says is durable. Bytes that an
     /// interrupted writer left behind that point are dropped. Of two writers of one upload the
     /// rules let only one live at a time.
-    async fn stage(&self, id: UploadId, staged: &Staged) -> Result<Box<dyn StageWriter>, StoreError>;
+    async fn stage(
+        &self,
+        id: UploadId,
+        staged: &Staged,
+    ) -> Result<Box<dyn StageWriter>, StoreError>;
 
     /// Reads back what is durable in a stage. Only for an upload whose algorithm was named at its
     /// end and is not the one that ran: the rare case in which bytes have to be hashed again. (An

@@ -26,7 +26,10 @@ impl Registry {
     pub async fn blob(&self, repo: &RepoName, digest: &Digest) -> Result<Blob, Error> {
         let row = self.metadata.blob(repo, digest).await?;
         let row = row.ok_or(Error::BlobUnknown(*digest))?;
-        Ok(Blob { size: row.size, key: row.key })
+        Ok(Blob {
+            size: row.size,
+            key: row.key,
+        })
     }
 
     /// Reads a range of a blob; it must lie within its size.
@@ -50,7 +53,10 @@ impl Registry {
         digest: &Digest,
     ) -> Result<bool, Error> {
         self.may_write()?;
-        Ok(self.metadata.mount(to, from, digest, SystemTime::now()).await?)
+        Ok(self
+            .metadata
+            .mount(to, from, digest, SystemTime::now())
+            .await?)
     }
 
     /// Takes a blob out of a repository. Its bytes stay for as long as other repositories have it.
@@ -62,7 +68,10 @@ impl Registry {
         match self.metadata.delete_blob(repo, digest).await? {
             BlobDeleted::Done => Ok(()),
             BlobDeleted::Unknown => Err(Error::BlobUnknown(*digest)),
-            BlobDeleted::InUse(manifest) => Err(Error::BlobInUse { digest: *digest, manifest }),
+            BlobDeleted::InUse(manifest) => Err(Error::BlobInUse {
+                digest: *digest,
+                manifest,
+            }),
         }
     }
 }

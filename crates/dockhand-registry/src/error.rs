@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use dockhand_oci::{Digest, ErrorCode, ManifestError, Mismatch, Reference, RepoName, Tag, UploadId};
+use dockhand_oci::{
+    Digest, ErrorCode, ManifestError, Mismatch, Reference, RepoName, Tag, UploadId,
+};
 
 use crate::blob_store::StoreError;
 use crate::ingest::BodyError;
@@ -169,7 +171,11 @@ impl Error {
             429 | 503 => Some(RETRY_AFTER),
             _ => None,
         };
-        Answer { code, status, retry_after }
+        Answer {
+            code,
+            status,
+            retry_after,
+        }
     }
 }
 

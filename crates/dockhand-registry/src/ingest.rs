@@ -40,7 +40,11 @@ impl BodyError {
             Self::TimedOut(_) => (ErrorCode::BlobUploadInvalid, 408),
             Self::TooLarge { .. } => (ErrorCode::SizeInvalid, 413),
         };
-        Answer { code, status, retry_after: None }
+        Answer {
+            code,
+            status,
+            retry_after: None,
+        }
     }
 }
 
@@ -124,7 +128,11 @@ impl Hashing {
             batch.iter().for_each(|chunk| hash.update(chunk));
             hash
         };
-        if size <= INLINE { Self::Here(run()) } else { Self::There(tokio::task::spawn_blocking(run)) }
+        if size <= INLINE {
+            Self::Here(run())
+        } else {
+            Self::There(tokio::task::spawn_blocking(run))
+        }
     }
 
     async fn wait(&mut self) -> Result<Hasher, Error> {

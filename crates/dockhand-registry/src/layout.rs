@@ -33,7 +33,11 @@ pub fn blob_key(digest: &Digest, generation: u32) -> BlobKey {
     let (algorithm, hex) = (digest.algorithm(), digest.hex());
     let shard = hex.get(..2).unwrap_or_default();
     let first = format!("{BLOBS}/{algorithm}/{shard}/{hex}/data");
-    BlobKey(if generation <= 1 { first.into() } else { format!("{first}.{generation}").into() })
+    BlobKey(if generation <= 1 {
+        first.into()
+    } else {
+        format!("{first}.{generation}").into()
+    })
 }
 
 #[cfg(test)]

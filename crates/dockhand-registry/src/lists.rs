@@ -34,7 +34,10 @@ impl Registry {
     }
 
     fn keyset(&self, paging: Paging) -> Keyset {
-        Keyset { after: paging.last, limit: self.page_size(paging.n) }
+        Keyset {
+            after: paging.last,
+            limit: self.page_size(paging.n),
+        }
     }
 
     /// The tags of a repository, in the order of their bytes.
@@ -72,7 +75,12 @@ impl Registry {
     ) -> Result<Listing<Referrer>, Error> {
         let limit = self.page_size(paging.n);
         let after = paging.last.and_then(|last| last.parse().ok());
-        let query = ReferrersQuery { subject, artifact_types, after, limit };
+        let query = ReferrersQuery {
+            subject,
+            artifact_types,
+            after,
+            limit,
+        };
         let rows = self.metadata.referrers(repo, &query).await?;
         Ok(listing(rows, limit, |referrer| referrer.digest.to_string()))
     }
@@ -100,5 +108,9 @@ impl Registry {
 /// A page of nothing has no next page: a client that asks for none wants none.
 fn listing<T>(rows: Rows<T>, n: usize, key: impl Fn(&T) -> String) -> Listing<T> {
     let next = rows.items.last().filter(|_| rows.more).map(key);
-    Listing { items: rows.items, next, n }
+    Listing {
+        items: rows.items,
+        next,
+        n,
+    }
 }

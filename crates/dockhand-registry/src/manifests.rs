@@ -105,7 +105,11 @@ impl Registry {
             now: SystemTime::now(),
         };
         match self.metadata.put_manifest(put).await? {
-            Put::Stored { .. } => Ok(Pushed { digest, subject, tags }),
+            Put::Stored { .. } => Ok(Pushed {
+                digest,
+                subject,
+                tags,
+            }),
             Put::Missing(missing) => Err(Error::ManifestBlobUnknown(missing)),
             Put::PreconditionFailed { current } => Err(Error::PreconditionFailed { current }),
         }
@@ -121,7 +125,9 @@ impl Registry {
         tags.sort_unstable();
         tags.dedup();
         if tags.len() > self.settings.tags_limit {
-            return Err(Error::TooManyTags { limit: self.settings.tags_limit });
+            return Err(Error::TooManyTags {
+                limit: self.settings.tags_limit,
+            });
         }
         let mut hash = dockhand_oci::Hasher::new(digest.algorithm());
         hash.update(&push.bytes);
@@ -144,7 +150,9 @@ impl Registry {
         let deleted = match reference {
             Reference::Tag(tag) => self.metadata.delete_tag(repo, tag, only_if, now).await?,
             Reference::Digest(digest) => {
-                self.metadata.delete_manifest(repo, digest, only_if, now).await?
+                self.metadata
+                    .delete_manifest(repo, digest, only_if, now)
+                    .await?
             }
         };
         match deleted {
@@ -159,11 +167,13 @@ impl Registry {
 /// <https://github.com/opencontainers/image-spec/blob/main/layer.md#non-distributable-layers>
 fn edge(link: &ManifestLink) -> Edge {
     let descriptor = &link.descriptor;
-    let elsewhere = !descriptor.urls.is_empty()
-        || descriptor.media_type.contains("nondistributable")
-        || descriptor.media_type.contains("foreign");
+    let elsewhere = !descriptor.urls.is_empty() || descriptor.is_nondistributable();
     let required = !(elsewhere && link.kind == LinkKind::Layer);
-    Edge { kind: link.kind, digest: descriptor.digest, required }
+    Edge {
+        kind: link.kind,
+        digest: descriptor.digest,
+        required,
+    }
 }
 
 /// The entries of an index as referrers, for the case that it is pushed by a tag of the referrers

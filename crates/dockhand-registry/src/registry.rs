@@ -42,7 +42,10 @@ impl Default for Settings {
             blob_limit: u64::MAX,
             tags_limit: 50,
             page_limit: 1000,
-            uploads: UploadLimits { per_repository: 1000, in_all: 10_000 },
+            uploads: UploadLimits {
+                per_repository: 1000,
+                in_all: 10_000,
+            },
             upload_expiry: Duration::from_secs(7 * 24 * 3600),
             delete: true,
             read_only: false,
@@ -65,7 +68,12 @@ impl Registry {
     #[must_use]
     pub fn new(blobs: Arc<dyn BlobStore>, metadata: Arc<Metadata>, settings: Settings) -> Self {
         let (sessions, settings) = (Arc::default(), Arc::new(settings));
-        Self { blobs, metadata, sessions, settings }
+        Self {
+            blobs,
+            metadata,
+            sessions,
+            settings,
+        }
     }
 
     /// The settings that it runs with.
@@ -81,12 +89,20 @@ impl Registry {
     }
 
     pub(crate) fn may_write(&self) -> Result<(), Error> {
-        if self.settings.read_only { Err(Error::ReadOnly) } else { Ok(()) }
+        if self.settings.read_only {
+            Err(Error::ReadOnly)
+        } else {
+            Ok(())
+        }
     }
 
     pub(crate) fn may_delete(&self) -> Result<(), Error> {
         self.may_write()?;
-        if self.settings.delete { Ok(()) } else { Err(Error::DeleteDisabled) }
+        if self.settings.delete {
+            Ok(())
+        } else {
+            Err(Error::DeleteDisabled)
+        }
     }
 }
 
@@ -101,5 +117,7 @@ pub(crate) fn new_upload_id() -> Result<UploadId, Error> {
 pub(crate) async fn to_the_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::spawn(work).await.map_err(|e| Error::Internal(Box::new(e)))?
+    tokio::spawn(work)
+        .await
+        .map_err(|e| Error::Internal(Box::new(e)))?
 }

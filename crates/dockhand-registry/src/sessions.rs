@@ -34,7 +34,11 @@ impl Sessions {
             let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(all.entry(id).or_default())
         };
-        let mut session = Session { id, guard: None, all: Arc::clone(&self.0) };
+        let mut session = Session {
+            id,
+            guard: None,
+            all: Arc::clone(&self.0),
+        };
         let guard = tokio::time::timeout(WAIT, turn.lock_owned()).await;
         session.guard = Some(guard.map_err(|_| Error::UploadBusy(id))?);
         Ok(session)
@@ -46,7 +50,10 @@ impl Drop for Session {
         self.guard = None;
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         // One reference is the map's own: with no other, nobody writes and nobody waits.
-        if all.get(&self.id).is_some_and(|turn| Arc::strong_count(turn) == 1) {
+        if all
+            .get(&self.id)
+            .is_some_and(|turn| Arc::strong_count(turn) == 1)
+        {
             all.remove(&self.id);
         }
     }
@@ -61,7 +68,10 @@ mod tests {
         let sessions = Sessions::default();
         let id = UploadId::from_random(1);
         let first = sessions.enter(id).await.unwrap();
-        assert!(matches!(sessions.enter(id).await, Err(Error::UploadBusy(_))));
+        assert!(matches!(
+            sessions.enter(id).await,
+            Err(Error::UploadBusy(_))
+        ));
         drop(first);
         drop(sessions.enter(id).await.unwrap());
         assert!(sessions.0.lock().unwrap().is_empty());

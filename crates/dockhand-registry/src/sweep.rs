@@ -16,7 +16,9 @@ impl Registry {
     /// Of either store; the next sweep goes on.
     pub async fn sweep_expired(&self) -> Result<usize, Error> {
         let now = SystemTime::now();
-        let Some(before) = now.checked_sub(self.settings.upload_expiry) else { return Ok(0) };
+        let Some(before) = now.checked_sub(self.settings.upload_expiry) else {
+            return Ok(0);
+        };
         let mut dropped = 0;
         loop {
             let expired = self.metadata.expired_uploads(before, BATCH).await?;

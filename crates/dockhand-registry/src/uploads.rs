@@ -52,7 +52,17 @@ impl Registry {
         let id = new_upload_id()?;
         let (repo, hash) = (repo.clone(), Hasher::new(algorithm).save());
         let (now, limits) = (SystemTime::now(), self.settings.uploads.clone());
-        match self.metadata.start_upload(NewUpload { repo, id, hash, now, limits }).await? {
+        match self
+            .metadata
+            .start_upload(NewUpload {
+                repo,
+                id,
+                hash,
+                now,
+                limits,
+            })
+            .await?
+        {
             Started::Yes => Ok(UploadStatus { id, offset: 0 }),
             Started::TooMany => Err(Error::TooManyUploads),
         }
@@ -68,7 +78,10 @@ impl Registry {
         id: UploadId,
     ) -> Result<UploadStatus, Error> {
         let row = self.upload_row(repo, id).await?;
-        Ok(UploadStatus { id, offset: row.staged.length })
+        Ok(UploadStatus {
+            id,
+            offset: row.staged.length,
+        })
     }
 
     /// Appends to an upload.
@@ -180,7 +193,10 @@ impl Registry {
     }
 
     async fn upload_row(&self, repo: &RepoName, id: UploadId) -> Result<UploadRow, Error> {
-        self.metadata.upload(repo, id).await?.ok_or(Error::UploadUnknown(id))
+        self.metadata
+            .upload(repo, id)
+            .await?
+            .ok_or(Error::UploadUnknown(id))
     }
 
     /// Takes a chunk into the stage. When the connection is cut, what came is kept before the error
@@ -240,7 +256,11 @@ impl Registry {
         }
         let staged = writer.sync().await?;
         let (hash, now) = (hash.save(), SystemTime::now());
-        match self.metadata.checkpoint_upload(id, row.epoch, staged, hash, now).await? {
+        match self
+            .metadata
+            .checkpoint_upload(id, row.epoch, staged, hash, now)
+            .await?
+        {
             true => Ok(offset),
             false => Err(Error::UploadBusy(id)),
         }
@@ -348,9 +368,11 @@ fn resume(row: &UploadRow) -> Result<Hasher, Error> {
 /// <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-a-blob-in-chunks>
 fn check_order(id: UploadId, row: &UploadRow, range: Option<ContentRange>) -> Result<(), Error> {
     match range {
-        Some(range) if range.start != row.staged.length => {
-            Err(Error::ChunkOutOfOrder { id, at: row.staged.length, start: range.start })
-        }
+        Some(range) if range.start != row.staged.length => Err(Error::ChunkOutOfOrder {
+            id,
+            at: row.staged.length,
+            start: range.start,
+        }),
         _ => Ok(()),
     }
 }

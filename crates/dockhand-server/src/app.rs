@@ -75,7 +75,11 @@ impl App {
     #[must_use]
     pub fn new(registry: Registry, options: Options, metrics: bool) -> Arc<Self> {
         let metrics = metrics.then(Arc::default);
-        Arc::new(Self { registry, options, metrics })
+        Arc::new(Self {
+            registry,
+            options,
+            metrics,
+        })
     }
 
     /// The application as a router, to be served or nested by a program of your own. Put a [`Peer`]
@@ -97,8 +101,13 @@ impl App {
         let (parts, mut body) = request.into_parts();
         let address = peer.map(|peer| peer.address.ip());
         let tls = peer.is_some_and(|peer| peer.tls);
-        let base =
-            Base::of(&self.options.addressing, &parts.uri, &parts.headers, tls, address);
+        let base = Base::of(
+            &self.options.addressing,
+            &parts.uri,
+            &parts.headers,
+            tls,
+            address,
+        );
         let asked = Asked {
             id: request_id(&parts.headers),
             method: parts.method,
@@ -111,7 +120,11 @@ impl App {
         let mut response = match health::answer(self, &asked).await {
             Some(response) => response,
             None => {
-                let call = Call { app: self, asked: &asked, body: &mut body };
+                let call = Call {
+                    app: self,
+                    asked: &asked,
+                    body: &mut body,
+                };
                 let outcome = match &endpoint {
                     Ok(endpoint) => route::dispatch(call, endpoint).await,
                     Err(error) => Err(Error::from(*error)),
@@ -141,7 +154,11 @@ impl App {
             headers.insert(name, value.clone());
         }
         if asked.method == Method::HEAD {
-            debug_assert!(headers.contains_key(CONTENT_LENGTH) || response.status() == 304 || response.status() == 204);
+            debug_assert!(
+                headers.contains_key(CONTENT_LENGTH)
+                    || response.status() == 304
+                    || response.status() == 204
+            );
             *response.body_mut() = Body::empty();
         }
     }
@@ -149,7 +166,10 @@ impl App {
 
 /// A registry below a path answers to paths below it.
 fn without_prefix(uri: Uri, prefix: &str) -> Uri {
-    let Some(rest) = uri.path_and_query().and_then(|path| path.as_str().strip_prefix(prefix)) else {
+    let Some(rest) = uri
+        .path_and_query()
+        .and_then(|path| path.as_str().strip_prefix(prefix))
+    else {
         return uri;
     };
     if prefix.is_empty() || !rest.starts_with('/') {

@@ -18,7 +18,13 @@ const PROGRESS: u64 = 1024;
 
 /// The body of a request as the rules take it.
 pub(crate) fn watched(body: Body, idle: Duration) -> registry::Body {
-    Watched { body, idle, since: 0, sleep: None }.boxed()
+    Watched {
+        body,
+        idle,
+        since: 0,
+        sleep: None,
+    }
+    .boxed()
 }
 
 struct Watched {
@@ -62,7 +68,9 @@ impl Stream for Watched {
                 }
             }
             let idle = self.idle;
-            let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
+            let sleep = self
+                .sleep
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
             ready!(sleep.as_mut().poll(context));
             return Poll::Ready(Some(Err(BodyError::TimedOut(idle))));
         }
@@ -94,7 +102,9 @@ pub(crate) async fn whole(
         return Err(registry::Error::ManifestTooLarge { limit });
     }
     let mut body = watched(body, idle);
-    let Some(first) = body.next().await.transpose()? else { return Ok(Bytes::new()) };
+    let Some(first) = body.next().await.transpose()? else {
+        return Ok(Bytes::new());
+    };
     let mut all = BytesMut::new();
     let mut more = body.next().await.transpose()?;
     if more.is_none() && first.len() as u64 <= limit {

@@ -57,8 +57,9 @@ impl Error {
             Self::Endpoint(error) => match error {
                 EndpointError::NotFound => (Code::Unsupported, 404),
                 EndpointError::Name(_) => (Code::NameInvalid, 400),
-                EndpointError::Digest(_)
-                | EndpointError::Reference(ReferenceError::Digest(_)) => (Code::DigestInvalid, 400),
+                EndpointError::Digest(_) | EndpointError::Reference(ReferenceError::Digest(_)) => {
+                    (Code::DigestInvalid, 400)
+                }
                 EndpointError::Tag(_) | EndpointError::Reference(ReferenceError::Tag(_)) => {
                     (Code::TagInvalid, 400)
                 }
@@ -69,6 +70,10 @@ impl Error {
             Self::Header { code, status, .. } => (*code, *status),
             Self::Page(_) => (Code::PaginationNumberInvalid, 400),
         };
-        Answer { code, status, retry_after: None }
+        Answer {
+            code,
+            status,
+            retry_after: None,
+        }
     }
 }

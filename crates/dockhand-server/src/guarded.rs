@@ -32,7 +32,14 @@ impl<S> Guarded<S> {
     /// must make progress within `stall`.
     pub(crate) fn new(stream: S, first: Duration, stall: Duration) -> Self {
         let opening = Some(Box::pin(tokio::time::sleep(first)));
-        Self { stream, stall, opening, seen: 0, writing: None, written: 0 }
+        Self {
+            stream,
+            stall,
+            opening,
+            seen: 0,
+            writing: None,
+            written: 0,
+        }
     }
 
     fn wrote<T>(
@@ -53,8 +60,9 @@ impl<S> Guarded<S> {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => {
                 let end = Instant::now() + self.stall;
-                let writing =
-                    self.writing.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
+                let writing = self
+                    .writing
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
                 match writing.as_mut().poll(context) {
                     Poll::Ready(()) => Poll::Ready(Err(timed_out("the client takes no bytes"))),
                     Poll::Pending => Poll::Pending,

@@ -18,7 +18,10 @@ pub(crate) async fn answer(app: &App, asked: &Asked) -> Option<Response<Body>> {
         return None;
     }
     match asked.path() {
-        "/" => Some(bytes_as(TEXT, "This is a registry of container images; its API is at /v2/.\n".into())),
+        "/" => Some(bytes_as(
+            TEXT,
+            "This is a registry of container images; its API is at /v2/.\n".into(),
+        )),
         "/livez" => Some(bytes_as(TEXT, "alive\n".into())),
         "/readyz" => Some(readiness(app).await),
         path if app.options.metrics_path.as_deref() == Some(path) => metrics(app),
@@ -35,7 +38,10 @@ pub(crate) async fn aside(app: &App, path: &str, metrics_path: &str) -> Response
         _ => None,
     };
     found.unwrap_or_else(|| {
-        let mut response = bytes_as(TEXT, format!("only {metrics_path}, /livez and /readyz are here\n").into());
+        let mut response = bytes_as(
+            TEXT,
+            format!("only {metrics_path}, /livez and /readyz are here\n").into(),
+        );
         *response.status_mut() = StatusCode::NOT_FOUND;
         response
     })

@@ -156,7 +156,16 @@ fn admit(server: &Arc<Server>, watcher: Watcher, stream: TcpStream, address: Soc
 /// The TLS handshake, when there is one, then the requests.
 async fn greet(server: &Server, watcher: Watcher, stream: TcpStream, address: SocketAddr) {
     let Some(tls) = &server.tls else {
-        return speak(server, watcher, stream, Peer { address, tls: false }).await;
+        return speak(
+            server,
+            watcher,
+            stream,
+            Peer {
+                address,
+                tls: false,
+            },
+        )
+        .await;
     };
     let handshake = tls.acceptor().accept(stream);
     match tokio::time::timeout(server.limits.handshake_timeout, handshake).await {
@@ -180,7 +189,10 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         let app = Arc::clone(&app);
         async move { Ok::<_, Infallible>(app.handle(Some(peer), request.map(Body::new)).await) }
     });
-    let connection = server.builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    let connection = server
+        .builder
+        .serve_connection(TokioIo::new(stream), service)
+        .into_owned();
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(peer = %peer.address, %error, "a connection ended early");
     }
@@ -219,7 +231,10 @@ impl PerAddress {
             return None;
         }
         *count += 1;
-        Some(Place { address, all: self.clone() })
+        Some(Place {
+            address,
+            all: self.clone(),
+        })
     }
 }
 

@@ -67,7 +67,11 @@ impl std::str::FromStr for Cidr {
         let address: IpAddr = address.parse().map_err(|_| CidrError)?;
         let width = if address.is_ipv4() { 32 } else { 128 };
         let bits = bits.map_or(Ok(width), |bits| bits.parse().map_err(|_| CidrError))?;
-        if bits > width { Err(CidrError) } else { Ok(Self { address, bits }) }
+        if bits > width {
+            Err(CidrError)
+        } else {
+            Ok(Self { address, bits })
+        }
     }
 }
 
@@ -92,16 +96,31 @@ impl Base {
             return Self(format!("{}{prefix}", url.trim_end_matches('/')));
         }
         let trusted = peer.is_some_and(|peer| {
-            addressing.trusted_proxies.iter().any(|block| block.contains(peer))
+            addressing
+                .trusted_proxies
+                .iter()
+                .any(|block| block.contains(peer))
         });
-        let forwarded = if trusted { Forwarded::read(headers) } else { Forwarded::default() };
+        let forwarded = if trusted {
+            Forwarded::read(headers)
+        } else {
+            Forwarded::default()
+        };
         let own_scheme = if tls { "https" } else { "http" };
-        let scheme = forwarded.proto.filter(|proto| matches!(*proto, "http" | "https"));
+        let scheme = forwarded
+            .proto
+            .filter(|proto| matches!(*proto, "http" | "https"));
         let own_host = || {
-            let header = headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+            let header = headers
+                .get(http::header::HOST)
+                .and_then(|host| host.to_str().ok());
             header.or_else(|| uri.authority().map(http::uri::Authority::as_str))
         };
-        match forwarded.host.filter(|host| plain_host(host)).or_else(own_host) {
+        match forwarded
+            .host
+            .filter(|host| plain_host(host))
+            .or_else(own_host)
+        {
             Some(host) if plain_host(host) => {
                 Self(format!("{}://{host}{prefix}", scheme.unwrap_or(own_scheme)))
             }
@@ -119,7 +138,8 @@ impl Base {
 /// A host and port as they may stand in a URL: nothing that could end the authority or begin
 /// something else.
 fn plain_host(host: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']');
+    let plain =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']');
     !host.is_empty() && host.len() <= 255 && host.bytes().all(plain)
 }
 
@@ -136,11 +156,19 @@ impl<'a> Forwarded<'a> {
     fn read(headers: &'a HeaderMap) -> Self {
         let first = |name: &str| {
             let text = headers.get(name)?.to_str().ok()?;
-            text.split(',').next().map(str::trim).filter(|text| !text.is_empty())
+            text.split(',')
+                .next()
+                .map(str::trim)
+                .filter(|text| !text.is_empty())
         };
         let mut found = Self::default();
-        for pair in first("forwarded").into_iter().flat_map(|entry| entry.split(';')) {
-            let Some((key, text)) = pair.split_once('=') else { continue };
+        for pair in first("forwarded")
+            .into_iter()
+            .flat_map(|entry| entry.split(';'))
+        {
+            let Some((key, text)) = pair.split_once('=') else {
+                continue;
+            };
             let text = text.trim().trim_matches('"');
             match key.trim().to_ascii_lowercase().as_str() {
                 "proto" => found.proto = Some(text),
@@ -164,14 +192,27 @@ mod tests {
             headers.append(*name, HeaderValue::from_str(text).unwrap());
         }
         let uri = "/v2/".parse().unwrap();
-        Base::of(addressing, &uri, &headers, false, Some(peer.parse().unwrap())).0
+        Base::of(
+            addressing,
+            &uri,
+            &headers,
+            false,
+            Some(peer.parse().unwrap()),
+        )
+        .0
     }
 
     #[test]
     fn the_host_is_what_the_client_said() {
         let plain = Addressing::default();
-        assert_eq!(base(&plain, &[("host", "r.test:5000")], "127.0.0.1"), "http://r.test:5000");
-        assert_eq!(base(&plain, &[("host", "[::1]:5000")], "127.0.0.1"), "http://[::1]:5000");
+        assert_eq!(
+            base(&plain, &[("host", "r.test:5000")], "127.0.0.1"),
+            "http://r.test:5000"
+        );
+        assert_eq!(
+            base(&plain, &[("host", "[::1]:5000")], "127.0.0.1"),
+            "http://[::1]:5000"
+        );
         assert_eq!(base(&plain, &[], "127.0.0.1"), "");
         assert_eq!(base(&plain, &[("host", "evil/x")], "127.0.0.1"), "");
         assert_eq!(base(&plain, &[("host", "a@b")], "127.0.0.1"), "");
@@ -179,14 +220,26 @@ mod tests {
 
     #[test]
     fn only_a_trusted_proxy_may_say_otherwise() {
-        let trusting =
-            Addressing { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..Default::default() };
+        let trusting = Addressing {
+            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+            ..Default::default()
+        };
         let forged = [("host", "r.test"), ("x-forwarded-host", "evil.test")];
         assert_eq!(base(&trusting, &forged, "192.0.2.1"), "http://r.test");
-        let told = [("host", "inner"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "r.test")];
+        let told = [
+            ("host", "inner"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "r.test"),
+        ];
         assert_eq!(base(&trusting, &told, "10.1.2.3"), "https://r.test");
         assert_eq!(base(&trusting, &told, "::ffff:10.1.2.3"), "https://r.test");
-        let rfc = [("host", "inner"), ("forwarded", "for=1.2.3.4;proto=https;host=\"r.test:8443\", for=x")];
+        let rfc = [
+            ("host", "inner"),
+            (
+                "forwarded",
+                "for=1.2.3.4;proto=https;host=\"r.test:8443\", for=x",
+            ),
+        ];
         assert_eq!(base(&trusting, &rfc, "10.1.2.3"), "https://r.test:8443");
         let odd = [("host", "inner"), ("x-forwarded-proto", "javascript")];
         assert_eq!(base(&trusting, &odd, "10.1.2.3"), "http://inner");
@@ -194,10 +247,20 @@ mod tests {
 
     #[test]
     fn relative_public_and_prefix() {
-        let relative = Addressing { relative: true, prefix: "/reg".into(), ..Default::default() };
+        let relative = Addressing {
+            relative: true,
+            prefix: "/reg".into(),
+            ..Default::default()
+        };
         assert_eq!(base(&relative, &[("host", "r.test")], "127.0.0.1"), "/reg");
-        let public = Addressing { public_url: Some("https://r.test/".into()), ..Default::default() };
-        assert_eq!(base(&public, &[("host", "x")], "127.0.0.1"), "https://r.test");
+        let public = Addressing {
+            public_url: Some("https://r.test/".into()),
+            ..Default::default()
+        };
+        assert_eq!(
+            base(&public, &[("host", "x")], "127.0.0.1"),
+            "https://r.test"
+        );
     }
 
     #[test]

@@ -57,24 +57,55 @@ impl Default for Metrics {
             connections: Gauge::default(),
             registry: Mutex::default(),
         };
-        registry.register("http_requests", "Requests answered", metrics.requests.clone());
-        registry.register("http_sent_bytes", "Bytes of bodies sent", metrics.sent.clone());
-        registry.register("http_received_bytes", "Bytes of bodies received", metrics.received.clone());
-        registry.register("http_request_seconds", "Time to the last byte", metrics.seconds.clone());
-        registry.register("http_in_flight", "Requests being answered", metrics.in_flight.clone());
-        registry.register("http_connections", "Open connections", metrics.connections.clone());
-        Self { registry: Mutex::new(registry), ..metrics }
+        registry.register(
+            "http_requests",
+            "Requests answered",
+            metrics.requests.clone(),
+        );
+        registry.register(
+            "http_sent_bytes",
+            "Bytes of bodies sent",
+            metrics.sent.clone(),
+        );
+        registry.register(
+            "http_received_bytes",
+            "Bytes of bodies received",
+            metrics.received.clone(),
+        );
+        registry.register(
+            "http_request_seconds",
+            "Time to the last byte",
+            metrics.seconds.clone(),
+        );
+        registry.register(
+            "http_in_flight",
+            "Requests being answered",
+            metrics.in_flight.clone(),
+        );
+        registry.register(
+            "http_connections",
+            "Open connections",
+            metrics.connections.clone(),
+        );
+        Self {
+            registry: Mutex::new(registry),
+            ..metrics
+        }
     }
 }
 
 impl Metrics {
     /// Counts a finished request.
     pub(crate) fn finished(&self, labels: Labels, sent: u64, received: u64, took: Duration) {
-        let endpoint = EndpointLabel { endpoint: labels.endpoint };
+        let endpoint = EndpointLabel {
+            endpoint: labels.endpoint,
+        };
         self.requests.get_or_create(&labels).inc();
         self.sent.get_or_create(&endpoint).inc_by(sent);
         self.received.get_or_create(&endpoint).inc_by(received);
-        self.seconds.get_or_create(&endpoint).observe(took.as_secs_f64());
+        self.seconds
+            .get_or_create(&endpoint)
+            .observe(took.as_secs_f64());
         self.in_flight.dec();
     }
 

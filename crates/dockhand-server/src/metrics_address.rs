@@ -24,7 +24,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) async fn serve(listener: TcpListener, app: Arc<App>, path: String) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
@@ -33,7 +35,9 @@ pub(crate) async fn serve(listener: TcpListener, app: Arc<App>, path: String) {
         tokio::spawn(async move {
             let service = service_fn(move |request: Request<Incoming>| {
                 let (app, path) = (Arc::clone(&app), path.clone());
-                async move { Ok::<_, Infallible>(health::aside(&app, request.uri().path(), &path).await) }
+                async move {
+                    Ok::<_, Infallible>(health::aside(&app, request.uri().path(), &path).await)
+                }
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())

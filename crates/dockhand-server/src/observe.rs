@@ -37,7 +37,11 @@ pub(crate) fn request_id(headers: &HeaderMap) -> RequestId {
     };
     let given = headers.get("x-request-id").filter(plain).cloned();
     RequestId(given.unwrap_or_else(|| {
-        value(format!("{:08x}-{:x}", *RUN, NEXT.fetch_add(1, Ordering::Relaxed)))
+        value(format!(
+            "{:08x}-{:x}",
+            *RUN,
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        ))
     }))
 }
 
@@ -65,12 +69,15 @@ impl Observed {
     pub(crate) fn new(app: &App, asked: &Asked, endpoint: &'static str, begun: Instant) -> Self {
         let line = app.options.access_log.then(|| Line {
             id: asked.id.clone(),
-            peer: asked.peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string()),
+            peer: asked
+                .peer
+                .map_or_else(|| "-".to_owned(), |peer| peer.to_string()),
             path: clipped(asked.path()),
-            agent: asked.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).map_or_else(
-                || "-".to_owned(),
-                clipped,
-            ),
+            agent: asked
+                .headers
+                .get(USER_AGENT)
+                .and_then(|agent| agent.to_str().ok())
+                .map_or_else(|| "-".to_owned(), clipped),
         });
         if let Some(metrics) = &app.metrics {
             metrics.in_flight.inc();
@@ -93,7 +100,12 @@ impl Observed {
             return response;
         }
         self.status = response.status().as_u16();
-        response.map(|body| Body::new(Watched { body, observed: self }))
+        response.map(|body| {
+            Body::new(Watched {
+                body,
+                observed: self,
+            })
+        })
     }
 }
 
@@ -101,8 +113,11 @@ impl Drop for Observed {
     fn drop(&mut self) {
         let took = self.begun.elapsed();
         if let Some(metrics) = &self.metrics {
-            let labels =
-                Labels { method: self.method, endpoint: self.endpoint, status: self.status };
+            let labels = Labels {
+                method: self.method,
+                endpoint: self.endpoint,
+                status: self.status,
+            };
             metrics.finished(labels, self.sent, self.received, took);
         }
         if let Some(line) = &self.line {
@@ -168,8 +183,10 @@ fn method(method: &Method) -> &'static str {
 /// At most [`LOGGED_MAX`] bytes of a text, and no control character that could forge a line.
 fn clipped(text: &str) -> String {
     let clean = text.chars().map(|c| if c.is_control() { '?' } else { c });
-    clean.scan(0, |length, c| {
-        *length += c.len_utf8();
-        (*length <= LOGGED_MAX).then_some(c)
-    }).collect()
+    clean
+        .scan(0, |length, c| {
+            *length += c.len_utf8();
+            (*length <= LOGGED_MAX).then_some(c)
+        })
+        .collect()
 }

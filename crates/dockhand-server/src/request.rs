@@ -63,7 +63,9 @@ impl Asked {
         });
         of_name.map(move |text| {
             let text = text.replace('+', " ");
-            let decoded = percent_decode_str(&text).decode_utf8().map(|text| text.into_owned());
+            let decoded = percent_decode_str(&text)
+                .decode_utf8()
+                .map(|text| text.into_owned());
             decoded.map_err(|_| parameter(name, "is not UTF-8", ErrorCode::Unsupported))
         })
     }
@@ -99,18 +101,26 @@ impl Asked {
         let n = self.parameter("n", ErrorCode::PaginationNumberInvalid)?;
         let n = n.map(|n| parse_n(&n)).transpose()?;
         let last = self.parameter("last", ErrorCode::PaginationNumberInvalid)?;
-        Ok(Paging { n, last: last.filter(|last| !last.is_empty()) })
+        Ok(Paging {
+            n,
+            last: last.filter(|last| !last.is_empty()),
+        })
     }
 
     /// A header as text, when there is exactly one.
     fn header(&self, name: HeaderName, code: ErrorCode) -> Result<Option<&str>, Error> {
         let mut values = self.headers.get_all(&name).iter();
-        let Some(first) = values.next() else { return Ok(None) };
+        let Some(first) = values.next() else {
+            return Ok(None);
+        };
         let refuse = |problem: &str| header(static_name(&name), problem, code);
         if values.next().is_some() {
             return Err(refuse("is given twice"));
         }
-        first.to_str().map(Some).map_err(|_| refuse("is not plain text"))
+        first
+            .to_str()
+            .map(Some)
+            .map_err(|_| refuse("is not plain text"))
     }
 
     /// `Content-Type` of a manifest, without its parameters.
@@ -124,17 +134,29 @@ impl Asked {
 
     /// `Content-Length`, which hyper has checked against the body already.
     pub(crate) fn content_length(&self) -> Option<u64> {
-        self.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+        self.headers
+            .get(CONTENT_LENGTH)?
+            .to_str()
+            .ok()?
+            .parse()
+            .ok()
     }
 
     /// `Content-Range` of a chunk.
     pub(crate) fn content_range(&self) -> Result<Option<ContentRange>, Error> {
         let code = ErrorCode::BlobUploadInvalid;
         let text = self.header(CONTENT_RANGE, code)?;
-        text.map(str::parse).transpose().map_err(|error: dockhand_oci::ContentRangeError| {
-            let problem = format!("is not valid: {error}");
-            Error::Header { name: "Content-Range", problem, code, status: 416 }
-        })
+        text.map(str::parse)
+            .transpose()
+            .map_err(|error: dockhand_oci::ContentRangeError| {
+                let problem = format!("is not valid: {error}");
+                Error::Header {
+                    name: "Content-Range",
+                    problem,
+                    code,
+                    status: 416,
+                }
+            })
     }
 
     /// What `If-Match` and `If-None-Match` ask to hold before something is changed.
@@ -147,17 +169,21 @@ impl Asked {
             (None, Some("*")) => Ok(Precondition::Absent),
             (Some("*"), None) => Ok(Precondition::Exists),
             (Some(tags), None) => {
-                let digests: Result<Vec<Digest>, _> =
-                    tags.split(',').map(|tag| tag.trim().trim_matches('"').parse()).collect();
+                let digests: Result<Vec<Digest>, _> = tags
+                    .split(',')
+                    .map(|tag| tag.trim().trim_matches('"').parse())
+                    .collect();
                 let digests = digests.map_err(|error| {
                     header("If-Match", &format!("names no digest: {error}"), code)
                 })?;
                 Ok(Precondition::Matches(digests))
             }
             (None, Some(_)) => Err(header("If-None-Match", "can only be `*` on a write", code)),
-            (Some(_), Some(_)) => {
-                Err(header("If-Match", "and `If-None-Match` contradict each other", code))
-            }
+            (Some(_), Some(_)) => Err(header(
+                "If-Match",
+                "and `If-None-Match` contradict each other",
+                code,
+            )),
         }
     }
 
@@ -169,20 +195,32 @@ impl Asked {
             return false;
         }
         let digest = digest.to_string();
-        values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|tag| {
-            let tag = tag.trim();
-            let tag = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"');
-            tag == "*" || tag == digest
-        })
+        values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|tag| {
+                let tag = tag.trim();
+                let tag = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"');
+                tag == "*" || tag == digest
+            })
     }
 }
 
 fn parameter(name: &'static str, problem: &str, code: ErrorCode) -> Error {
-    Error::Parameter { name, problem: problem.to_owned(), code }
+    Error::Parameter {
+        name,
+        problem: problem.to_owned(),
+        code,
+    }
 }
 
 fn header(name: &'static str, problem: &str, code: ErrorCode) -> Error {
-    Error::Header { name, problem: problem.to_owned(), code, status: 400 }
+    Error::Header {
+        name,
+        problem: problem.to_owned(),
+        code,
+        status: 400,
+    }
 }
 
 fn static_name(name: &HeaderName) -> &'static str {

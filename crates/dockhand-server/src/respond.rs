@@ -27,14 +27,19 @@ pub(crate) fn empty(status: StatusCode) -> Response<Body> {
     *response.status_mut() = status;
     // A 204 and a 304 have none to announce: https://www.rfc-editor.org/rfc/rfc9110#section-8.6
     if !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
-        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        response
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     response
 }
 
 /// An answer with a JSON document.
 pub(crate) fn json_as(content_type: &'static str, document: &Value) -> Response<Body> {
-    bytes_as(HeaderValue::from_static(content_type), document.to_string().into())
+    bytes_as(
+        HeaderValue::from_static(content_type),
+        document.to_string().into(),
+    )
 }
 
 /// An answer with these bytes.
@@ -52,7 +57,9 @@ pub(crate) fn failure(asked: &Asked, error: &Error) -> Response<Body> {
     if answer.status >= 500 {
         log_cause(asked, error);
     }
-    let body = ErrorBody { errors: infos(error) };
+    let body = ErrorBody {
+        errors: infos(error),
+    };
     let document = serde_json::to_value(&body).unwrap_or_default();
     let mut response = json_as("application/json", &document);
     *response.status_mut() =
@@ -85,7 +92,11 @@ pub(crate) fn upload_range(offset: u64) -> HeaderValue {
 /// One entry, or one per missing digest, each with its detail.
 fn infos(error: &Error) -> Vec<ErrorInfo> {
     let code = error.answer().code.to_string();
-    let info = |message: String, detail: Value| ErrorInfo { code: code.clone(), message, detail };
+    let info = |message: String, detail: Value| ErrorInfo {
+        code: code.clone(),
+        message,
+        detail,
+    };
     match error {
         Error::Registry(registry::Error::ManifestBlobUnknown(missing)) => missing
             .iter()

@@ -42,7 +42,10 @@ pub(crate) async fn dispatch(call: Call<'_>, endpoint: &Endpoint) -> Answer {
         Endpoint::Upload(repo, id) if method == Method::DELETE => {
             uploads::delete(call, repo, *id).await
         }
-        other => Err(Error::Method { method, allowed: allowed(other) }),
+        other => Err(Error::Method {
+            method,
+            allowed: allowed(other),
+        }),
     }
 }
 

@@ -252,5 +252,8 @@ async fn bind(address: &Address) -> Result<TcpListener, RunError> {
             break;
         }
     }
-    outcome.map_err(|source| RunError::Listen { address: address.to_string(), source })
+    outcome.map_err(|source| RunError::Listen {
+        address: address.to_string(),
+        source,
+    })
 }

@@ -14,7 +14,11 @@ impl Setup {
     #[must_use]
     pub fn of(config: &Config) -> Self {
         let (server, storage) = (&config.server, &config.storage);
-        let metrics_listen = config.metrics.listen.as_ref().filter(|_| config.metrics.enabled);
+        let metrics_listen = config
+            .metrics
+            .listen
+            .as_ref()
+            .filter(|_| config.metrics.enabled);
         let metrics_path = config.metrics.path.to_string();
         Self {
             data: (storage.backend == Backend::Filesystem).then(|| storage.path.clone()),
@@ -57,7 +61,11 @@ fn options(config: &Config) -> Options {
         addressing: Addressing {
             public_url: server.public_url.as_ref().map(ToString::to_string),
             relative: server.locations == Locations::Relative,
-            prefix: server.prefix.as_ref().map(ToString::to_string).unwrap_or_default(),
+            prefix: server
+                .prefix
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             trusted_proxies: server.trusted_proxies.clone(),
         },
         body_idle: server.limits.body_idle.get(),

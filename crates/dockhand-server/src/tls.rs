@@ -73,7 +73,10 @@ impl Tls {
     /// [`TlsError`] names the file.
     pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
         let config = configure(&files, &read(&files)?)?;
-        Ok(Self { files, current: Arc::new(ArcSwap::from_pointee(config)) })
+        Ok(Self {
+            files,
+            current: Arc::new(ArcSwap::from_pointee(config)),
+        })
     }
 
     /// Takes the next connection by the certificate of this moment.
@@ -112,9 +115,16 @@ impl Tls {
 }
 
 fn read(files: &TlsFiles) -> Result<Contents, TlsError> {
-    let paths = [Some(&files.certificate), Some(&files.key), files.client_authorities.as_ref()];
+    let paths = [
+        Some(&files.certificate),
+        Some(&files.key),
+        files.client_authorities.as_ref(),
+    ];
     let read = |path: &PathBuf| {
-        fs::read(path).map_err(|source| TlsError::Read { path: path.clone(), source })
+        fs::read(path).map_err(|source| TlsError::Read {
+            path: path.clone(),
+            source,
+        })
     };
     paths.into_iter().flatten().map(read).collect()
 }
@@ -126,10 +136,15 @@ fn configure(files: &TlsFiles, contents: &Contents) -> Result<ServerConfig, TlsE
         path: files.key.clone(),
         problem: format!("no private key in PEM form ({error})"),
     })?;
-    let together =
-        |source| TlsError::Together { certificate: files.certificate.clone(), source };
-    let versions: &[_] =
-        if files.only_1_3 { &[&version::TLS13] } else { &[&version::TLS13, &version::TLS12] };
+    let together = |source| TlsError::Together {
+        certificate: files.certificate.clone(),
+        source,
+    };
+    let versions: &[_] = if files.only_1_3 {
+        &[&version::TLS13]
+    } else {
+        &[&version::TLS13, &version::TLS12]
+    };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(versions)

@@ -7,7 +7,8 @@ use std::ops::Range;
 use axum::body::Body;
 use dockhand_oci::{ByteRange, Digest, RepoName};
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, RANGE,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE,
+    RANGE,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
@@ -49,11 +50,17 @@ pub(crate) async fn delete(call: Call<'_>, repo: &RepoName, digest: Digest) -> A
 
 /// The range that is asked for, unless `If-Range` speaks of other content.
 fn wanted(headers: &HeaderMap, digest: &Digest) -> Option<ByteRange> {
-    let range = headers.get(RANGE)?.to_str().ok().and_then(ByteRange::parse)?;
+    let range = headers
+        .get(RANGE)?
+        .to_str()
+        .ok()
+        .and_then(ByteRange::parse)?;
     match headers.get(IF_RANGE) {
         None => Some(range),
         Some(condition) => {
-            let same = condition.to_str().is_ok_and(|tag| tag == format!("\"{digest}\""));
+            let same = condition
+                .to_str()
+                .is_ok_and(|tag| tag == format!("\"{digest}\""));
             same.then_some(range)
         }
     }
@@ -75,17 +82,25 @@ fn describe(
     status: StatusCode,
 ) {
     identify(headers, digest);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
     headers.insert(CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
     if status == StatusCode::PARTIAL_CONTENT {
         let last = range.end.saturating_sub(1);
-        headers.insert(CONTENT_RANGE, value(format!("bytes {}-{last}/{size}", range.start)));
+        headers.insert(
+            CONTENT_RANGE,
+            value(format!("bytes {}-{last}/{size}", range.start)),
+        );
     }
 }
 
 fn unsatisfiable(digest: &Digest, size: u64) -> Response<Body> {
     let mut response = empty(StatusCode::RANGE_NOT_SATISFIABLE);
     identify(response.headers_mut(), digest);
-    response.headers_mut().insert(CONTENT_RANGE, value(format!("bytes */{size}")));
+    response
+        .headers_mut()
+        .insert(CONTENT_RANGE, value(format!("bytes */{size}")));
     response
 }

@@ -16,8 +16,12 @@ const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied
 const JSON: &str = "application/json";
 
 /// What may stand in a query as it is: all that names, tags and digests are made of.
-const PLAIN: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'/').remove(b':');
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'/')
+    .remove(b':');
 
 pub(crate) async fn catalog(call: Call<'_>) -> Answer {
     let page = call.registry().repositories(call.asked.paging()?).await?;
@@ -28,16 +32,31 @@ pub(crate) async fn catalog(call: Call<'_>) -> Answer {
 pub(crate) async fn tags(call: Call<'_>, repo: &RepoName) -> Answer {
     let page = call.registry().tags(repo, call.asked.paging()?).await?;
     let response = json_as(JSON, &json!({ "name": repo, "tags": page.items }));
-    Ok(linked(response, &call, &Endpoint::Tags(repo.clone()), &page, &[]))
+    Ok(linked(
+        response,
+        &call,
+        &Endpoint::Tags(repo.clone()),
+        &page,
+        &[],
+    ))
 }
 
 /// <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers>
 pub(crate) async fn referrers(call: Call<'_>, repo: &RepoName, subject: Digest) -> Answer {
     let paging = call.asked.paging()?;
-    let types: Vec<String> = call.asked.parameters("artifactType").collect::<Result<_, _>>()?;
+    let types: Vec<String> = call
+        .asked
+        .parameters("artifactType")
+        .collect::<Result<_, _>>()?;
     let types: Vec<String> = types.into_iter().filter(|text| !text.is_empty()).collect();
-    let filters: Vec<_> = types.iter().map(|text| ("artifactType", text.clone())).collect();
-    let page = call.registry().referrers(repo, subject, types, paging).await?;
+    let filters: Vec<_> = types
+        .iter()
+        .map(|text| ("artifactType", text.clone()))
+        .collect();
+    let page = call
+        .registry()
+        .referrers(repo, subject, types, paging)
+        .await?;
     let index = json!({
         "schemaVersion": 2,
         "mediaType": MediaType::OCI_INDEX,
@@ -48,7 +67,13 @@ pub(crate) async fn referrers(call: Call<'_>, repo: &RepoName, subject: Digest) 
         let headers = response.headers_mut();
         headers.insert(FILTERS_APPLIED, HeaderValue::from_static("artifactType"));
     }
-    Ok(linked(response, &call, &Endpoint::Referrers(repo.clone(), subject), &page, &filters))
+    Ok(linked(
+        response,
+        &call,
+        &Endpoint::Referrers(repo.clone(), subject),
+        &page,
+        &filters,
+    ))
 }
 
 fn descriptor(referrer: &Referrer) -> Value {
@@ -67,10 +92,22 @@ fn descriptor(referrer: &Referrer) -> Value {
 }
 
 pub(crate) async fn tag_history(call: Call<'_>, repo: &RepoName, tag: &Tag) -> Answer {
-    let page = call.registry().tag_history(repo, tag, call.asked.paging()?).await?;
+    let page = call
+        .registry()
+        .tag_history(repo, tag, call.asked.paging()?)
+        .await?;
     let events: Vec<Value> = page.items.iter().map(event).collect();
-    let response = json_as(JSON, &json!({ "name": repo, "tag": tag, "history": events }));
-    Ok(linked(response, &call, &Endpoint::TagHistory(repo.clone(), tag.clone()), &page, &[]))
+    let response = json_as(
+        JSON,
+        &json!({ "name": repo, "tag": tag, "history": events }),
+    );
+    Ok(linked(
+        response,
+        &call,
+        &Endpoint::TagHistory(repo.clone(), tag.clone()),
+        &page,
+        &[],
+    ))
 }
 
 fn event(event: &TagEvent) -> Value {
@@ -99,8 +136,9 @@ fn linked<T>(
         for (name, text) in filters {
             let _ = write!(target, "&{name}={}", utf8_percent_encode(text, PLAIN));
         }
-        response.headers_mut().insert(LINK, value(Link::next(&target)));
+        response
+            .headers_mut()
+            .insert(LINK, value(Link::next(&target)));
     }
     response
 }
-

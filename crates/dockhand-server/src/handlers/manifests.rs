@@ -58,7 +58,14 @@ pub(crate) async fn put(call: Call<'_>, repo: &RepoName, reference: &Reference) 
     let body = std::mem::take(call.body);
     let bytes = whole(body, call.app.options.body_idle, limit).await?;
     let (repo, reference) = (repo.clone(), reference.clone());
-    let push = Push { repo: repo.clone(), reference, tags, media_type, bytes, only_if };
+    let push = Push {
+        repo: repo.clone(),
+        reference,
+        tags,
+        media_type,
+        bytes,
+        only_if,
+    };
     let pushed = call.registry().put_manifest(push).await?;
 
     let mut response = empty(StatusCode::CREATED);
@@ -83,13 +90,17 @@ fn further_tags(call: &Call<'_>) -> Result<Vec<Tag>, Error> {
         code: ErrorCode::TagInvalid,
     };
     let tag = |text: Result<String, Error>| {
-        text?.parse().map_err(|error| refuse(format!("is not valid: {error}")))
+        text?
+            .parse()
+            .map_err(|error| refuse(format!("is not valid: {error}")))
     };
     call.asked.parameters("tag").map(tag).collect()
 }
 
 pub(crate) async fn delete(call: Call<'_>, repo: &RepoName, reference: &Reference) -> Answer {
     let only_if = call.asked.precondition()?;
-    call.registry().delete_manifest(repo, reference, &only_if).await?;
+    call.registry()
+        .delete_manifest(repo, reference, &only_if)
+        .await?;
     Ok(empty(StatusCode::ACCEPTED))
 }

@@ -27,7 +27,10 @@ pub(crate) async fn post(call: Call<'_>, repo: &RepoName) -> Answer {
             return Ok(created(&call, repo, mount));
         }
     } else if let Some(digest) = digest {
-        let chunk = Chunk { range: None, ..chunk(&mut *call.body, call.asked, call.app)? };
+        let chunk = Chunk {
+            range: None,
+            ..chunk(&mut *call.body, call.asked, call.app)?
+        };
         call.registry().put_blob(repo, digest, chunk).await?;
         return Ok(created(&call, repo, digest));
     }
@@ -64,7 +67,9 @@ pub(crate) async fn put(call: Call<'_>, repo: &RepoName, id: UploadId) -> Answer
         code: ErrorCode::DigestInvalid,
     })?;
     let chunk = chunk(&mut *call.body, call.asked, call.app)?;
-    call.registry().finish_upload(repo, id, digest, chunk).await?;
+    call.registry()
+        .finish_upload(repo, id, digest, chunk)
+        .await?;
     Ok(created(&call, repo, digest))
 }
 
@@ -94,7 +99,10 @@ fn progress(
 ) -> Response<Body> {
     let mut response = empty(code);
     let headers = response.headers_mut();
-    headers.insert(LOCATION, call.location(&Endpoint::Upload(repo.clone(), status.id)));
+    headers.insert(
+        LOCATION,
+        call.location(&Endpoint::Upload(repo.clone(), status.id)),
+    );
     headers.insert(RANGE, upload_range(status.offset));
     headers.insert(UPLOAD_UUID, value(status.id.to_string()));
     response
@@ -103,7 +111,10 @@ fn progress(
 fn created(call: &Call<'_>, repo: &RepoName, digest: Digest) -> Response<Body> {
     let mut response = empty(StatusCode::CREATED);
     let headers = response.headers_mut();
-    headers.insert(LOCATION, call.location(&Endpoint::Blob(repo.clone(), digest)));
+    headers.insert(
+        LOCATION,
+        call.location(&Endpoint::Blob(repo.clone(), digest)),
+    );
     headers.insert(CONTENT_DIGEST, value(digest.to_string()));
     response
 }
