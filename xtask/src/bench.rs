@@ -1,0 +1,108 @@
+//! `cargo xtask bench`: dockhand beside CNCF Distribution and nginx, as ratios in one run on one
+//! machine.
+//!
+//! A target that is missed is printed as missed, and fails nothing: times depend on the machine. The
+//! run fails when something cannot be measured, or when an answer is wrong.
+
+mod accounts;
+mod content;
+mod figure;
+mod load;
+mod machine;
+mod page;
+mod rows;
+mod servers;
+mod upload;
+mod wire;
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
+
+use self::content::Stock;
+use self::figure::{Figure, Who};
+use self::page::Heading;
+use self::rows::{Bench, ROWS, Row};
+use self::servers::Programs;
+use crate::dockhand::target_folder;
+use crate::report::Report;
+
+/// Speed and memory, beside CNCF Distribution and nginx
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only these rows [default: all]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = names())]
+    only: Vec<String>,
+    /// How often each thing is measured [default: 5, or 1 if quick]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: Option<u16>,
+    /// Smaller contents, shorter loads, one round: shows that it works
+    #[arg(long)]
+    quick: bool,
+    /// Write the table as documentation
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+}
+
+fn names() -> clap::builder::PossibleValuesParser {
+    ROWS.iter().map(|row| row.name).collect::<Vec<_>>().into()
+}
+
+/// Measures, prints the table, and writes it.
+pub(crate) fn run(args: Args) -> Result<()> {
+    let programs = Programs::require()?;
+    let version = |who| Ok((who, programs.version(who)?));
+    let rounds = args.rounds.unwrap_or(if args.quick { 1 } else { 5 });
+    let heading = Heading {
+        date: machine::date(),
+        machine: machine::line(),
+        versions: Who::ALL.into_iter().map(version).collect::<Result<_>>()?,
+        rounds: rounds.into(),
+        quick: args.quick,
+    };
+    // Beside what cargo builds: a disk as the data of a registry has it, where /tmp may be memory.
+    let folder = target_folder().join("bench");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let bench = Bench {
+        programs,
+        stock: Stock::new(),
+        rounds: rounds.into(),
+        quick: args.quick,
+        folder,
+    };
+    let mut report = Report::new();
+    let mut figures = Vec::new();
+    let wanted = |row: &&Row| args.only.is_empty() || args.only.iter().any(|name| name == row.name);
+    for row in ROWS.iter().filter(wanted) {
+        report.check(row.name, || {
+            let measured = (row.measure)(&bench)?;
+            ensure!(!measured.is_empty(), "nothing was measured");
+            let words = summary(&measured);
+            figures.extend(measured);
+            Ok(words)
+        });
+    }
+    println!("\n{}", page::terminal(&heading, &figures));
+    if let Some(file) = args.markdown {
+        fs::write(&file, page::markdown(&heading, &figures))
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    report.finish()
+}
+
+/// How many targets were met, and which were not.
+fn summary(figures: &[Figure]) -> String {
+    let verdicts = figures.iter().flat_map(|figure| {
+        figure
+            .verdicts()
+            .into_iter()
+            .map(|verdict| (verdict, figure.name.as_str()))
+    });
+    let (met, missed): (Vec<_>, Vec<_>) = verdicts.partition(|(verdict, _)| verdict.met);
+    let mut words = format!("{} of {} targets met", met.len(), met.len() + missed.len());
+    for (verdict, name) in missed {
+        words += &format!("; {name}: {verdict}");
+    }
+    words
+}

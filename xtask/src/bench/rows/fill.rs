@@ -1,0 +1,105 @@
+//! Fills registries with many tags and many repositories.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::Path;
+use std::thread;
+
+use anyhow::{Result, anyhow};
+
+use crate::bench::content::{EMPTY_BLOB, artifact, digest};
+use crate::bench::upload;
+use crate::bench::wire::Connection;
+
+/// The repository that has all the tags.
+pub(super) const TAGGED: &str = "bench/tagged";
+/// Where the one blob is mounted from.
+const SOURCE: &str = "a/source";
+/// Pushes at once; they share the syncs of the disk.
+const PUSHERS: usize = 16;
+/// As many tags as one PUT may set.
+const TAGS: usize = 50;
+
+/// The tags in their order.
+pub(super) fn tag(at: usize) -> String {
+    format!("v{at:06}")
+}
+
+/// The repositories in their order.
+pub(super) fn repository(at: usize) -> String {
+    format!("bench/r{at:06}")
+}
+
+/// Sets so many tags of one repository through the API, many in one PUT.
+pub(super) fn tags(address: SocketAddr, count: usize) -> Result<()> {
+    let manifest = artifact();
+    upload::bytes(&mut Connection::open(address)?, TAGGED, EMPTY_BLOB)?;
+    shared(address, count, |connection, part| {
+        let names: Vec<String> = part.map(tag).collect();
+        names.chunks(TAGS).try_for_each(|names| {
+            let reference = format!("{}?tag={}", digest(&manifest), names.join("&tag="));
+            upload::manifest(connection, TAGGED, &reference, &manifest).map(drop)
+        })
+    })
+}
+
+/// Makes so many repositories through the API, each with one manifest.
+pub(super) fn repositories(address: SocketAddr, count: usize) -> Result<()> {
+    let (manifest, empty) = (artifact(), digest(EMPTY_BLOB));
+    upload::bytes(&mut Connection::open(address)?, SOURCE, EMPTY_BLOB)?;
+    shared(address, count, |connection, mut part| {
+        part.try_for_each(|at| {
+            let repo = repository(at);
+            upload::mount(connection, &repo, SOURCE, &empty)?;
+            upload::manifest(connection, &repo, "latest", &manifest).map(drop)
+        })
+    })
+}
+
+/// Shares the work among pushers.
+fn shared(
+    address: SocketAddr,
+    count: usize,
+    work: impl Fn(&mut Connection, Range<usize>) -> Result<()> + Sync,
+) -> Result<()> {
+    let part = |pusher: usize| pusher * count / PUSHERS..(pusher + 1) * count / PUSHERS;
+    let work = |range| work(&mut Connection::open(address)?, range);
+    thread::scope(|scope| {
+        let pushers: Vec<_> = (0..PUSHERS)
+            .map(|pusher| scope.spawn(move || work(part(pusher))))
+            .collect();
+        let results = pushers.into_iter().map(thread::ScopedJoinHandle::join);
+        results
+            .map(|result| result.map_err(|_| anyhow!("a client stopped")).flatten())
+            .collect()
+    })
+}
+
+/// Writes the link files that CNCF Distribution lists as tags; pushing them would take an hour.
+///
+/// `data` is its root directory.
+pub(super) fn tag_links(data: &Path, count: usize) -> Result<()> {
+    let tags = repository_folder(data, TAGGED).join("_manifests/tags");
+    let link = digest(&artifact());
+    for at in 0..count {
+        let current = tags.join(tag(at)).join("current");
+        fs::create_dir_all(&current)?;
+        fs::write(current.join("link"), &link)?;
+    }
+    Ok(())
+}
+
+/// Makes the folders by which CNCF Distribution knows a repository; it looks at nothing else in them.
+pub(super) fn repository_folders(data: &Path, count: usize) -> Result<()> {
+    for at in 0..count {
+        let folder = repository_folder(data, &repository(at));
+        fs::create_dir_all(folder.join("_layers"))?;
+        fs::create_dir_all(folder.join("_manifests"))?;
+    }
+    Ok(())
+}
+
+fn repository_folder(data: &Path, name: &str) -> std::path::PathBuf {
+    data.join("docker/registry/v2/repositories").join(name)
+}

@@ -1,0 +1,170 @@
+//! Pushes that are on the disk when they are acknowledged: both registries sync files and folders
+//! before they answer.
+
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow};
+
+use super::Bench;
+use crate::bench::accounts::processor_time;
+use crate::bench::content::{Blob, image};
+use crate::bench::figure::{Figure, Target, Unit, Who};
+use crate::bench::load::Read;
+use crate::bench::servers::Peer;
+use crate::bench::upload;
+use crate::bench::wire::Connection;
+
+const REPO: &str = "bench/pushes";
+/// At once, as the issue of a busy build farm.
+const PUSHERS: usize = 16;
+
+/// One blob of 1 GiB on one connection, another one in each round.
+pub(super) fn large(bench: &Bench) -> Result<Vec<Figure>> {
+    let size = bench.pick(1 << 30, 1 << 28);
+    let words = bench.pick("1 GiB", "256 MiB");
+    let target = vec![Target::AtLeast(1.5, Who::Distribution)];
+    let name = format!("blob push {words}, durable");
+    let mut throughput = Figure::new(name.clone(), Unit::GigabytesPerSecond, target);
+    let mut cost = Figure::new(
+        format!("{name}: processor"),
+        Unit::SecondsPerGigabyte,
+        Vec::new(),
+    );
+    for round in 0..bench.rounds {
+        let blob = bench.stock.blob(size);
+        let bytes = blob.size as f64 / 1e9;
+        // Empty folders in each round, so that no round has more on the disk than another.
+        let place = bench.place()?;
+        for peer in bench.start(&Who::REGISTRIES, place.path())? {
+            let (took, processor) = push_large(bench, &peer, &blob).context(peer.who)?;
+            throughput.add(peer.who, bytes / took.as_secs_f64());
+            cost.add(peer.who, processor.as_secs_f64() / bytes);
+            if round == 0 {
+                let path = format!("/v2/{REPO}/blobs/{}", blob.digest);
+                Read::get(&path, blob.size as u64).verify(peer.address, &blob.digest)?;
+            }
+        }
+    }
+    Ok(vec![throughput, cost])
+}
+
+fn push_large(bench: &Bench, peer: &Peer, blob: &Blob) -> Result<(Duration, Duration)> {
+    let mut connection = Connection::open(peer.address)?;
+    upload::blob(&mut connection, REPO, &bench.stock.blob(4096))?;
+    // What others left to be written is written now, and not at the cost of this push.
+    rustix::fs::sync();
+    let booked = processor_time(peer.pid())?;
+    let began = Instant::now();
+    upload::blob(&mut connection, REPO, blob)?;
+    Ok((
+        began.elapsed(),
+        processor_time(peer.pid())?.saturating_sub(booked),
+    ))
+}
+
+/// Whole images, each of its own blobs, by several clients at once.
+pub(super) fn small(bench: &Bench) -> Result<Vec<Figure>> {
+    let place = bench.place()?;
+    let peers = bench.start(&Who::REGISTRIES, place.path())?;
+    let target = vec![Target::AtLeast(3.0, Who::Distribution)];
+    let name = format!("push of small images, {PUSHERS} at once, durable");
+    let mut rate = Figure::new(name, Unit::PerSecond, target);
+    for round in 0..bench.rounds {
+        for peer in &peers {
+            let each = bench.pick(20, 5);
+            let farm = Farm::new(bench, each);
+            rustix::fs::sync();
+            let took = farm.push(peer, round).context(peer.who)?;
+            rate.add(peer.who, (PUSHERS * each) as f64 / took.as_secs_f64());
+            if round == 0 {
+                farm.verify(peer)?;
+            }
+        }
+    }
+    Ok(vec![rate])
+}
+
+/// Images for each of the pushers.
+struct Farm(Vec<Vec<(Blob, Blob, Vec<u8>)>>);
+
+impl Farm {
+    fn new(bench: &Bench, each: usize) -> Self {
+        let one = || {
+            let (config, layer) = (bench.stock.blob(512), bench.stock.blob(4096));
+            let manifest = image(&config, &layer);
+            (config, layer, manifest)
+        };
+        let some = || (0..each).map(|_| one()).collect();
+        Self((0..PUSHERS).map(|_| some()).collect())
+    }
+
+    /// Pushes all: session and PUT of the config, the same of the layer, and the manifest by tag.
+    fn push(&self, peer: &Peer, round: usize) -> Result<Duration> {
+        let mut open = Vec::new();
+        for _ in &self.0 {
+            open.push(Connection::open(peer.address)?);
+        }
+        let start = Barrier::new(PUSHERS + 1);
+        thread::scope(|scope| {
+            let pushers: Vec<_> = (self.0.iter().zip(open).enumerate())
+                .map(|(pusher, (images, mut connection))| {
+                    let start = &start;
+                    scope.spawn(move || {
+                        start.wait();
+                        let repo = repo(pusher);
+                        images
+                            .iter()
+                            .enumerate()
+                            .try_for_each(|(at, (config, layer, manifest))| {
+                                upload::blob(&mut connection, &repo, config)?;
+                                upload::blob(&mut connection, &repo, layer)?;
+                                let tag = tag(round, at);
+                                upload::manifest(&mut connection, &repo, &tag, manifest).map(drop)
+                            })
+                    })
+                })
+                .collect();
+            start.wait();
+            let began = Instant::now();
+            for pusher in pushers {
+                pusher
+                    .join()
+                    .map_err(|_| anyhow!("a client stopped"))
+                    .flatten()?;
+            }
+            Ok(began.elapsed())
+        })
+    }
+
+    /// Reads the last image of each pusher of the first round.
+    fn verify(&self, peer: &Peer) -> Result<()> {
+        for (pusher, images) in self.0.iter().enumerate() {
+            let Some((_, layer, manifest)) = images.last() else {
+                continue;
+            };
+            let (repo, tag) = (repo(pusher), tag(0, images.len() - 1));
+            let digest = crate::bench::content::digest(manifest);
+            Read::get(
+                &format!("/v2/{repo}/manifests/{tag}"),
+                manifest.len() as u64,
+            )
+            .verify(peer.address, &digest)?;
+            Read::get(
+                &format!("/v2/{repo}/blobs/{}", layer.digest),
+                layer.size as u64,
+            )
+            .verify(peer.address, &layer.digest)?;
+        }
+        Ok(())
+    }
+}
+
+fn repo(pusher: usize) -> String {
+    format!("bench/small-{pusher}")
+}
+
+fn tag(round: usize, at: usize) -> String {
+    format!("v{round}.{at}")
+}

@@ -1,0 +1,214 @@
+//! The three servers, each a process of its own on a free port of 127.0.0.1, with its data in a folder
+//! that goes with the run.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::figure::Who;
+use crate::dockhand::Dockhand;
+use crate::process::{Server, run};
+use crate::tools;
+
+/// The start is measured, and all of them start in a fraction of this.
+const READY: Duration = Duration::from_secs(30);
+/// How often a server that starts is asked: the error of the measured time.
+const ASK: Duration = Duration::from_millis(1);
+/// How long a server may take to end by itself.
+const END: Duration = Duration::from_secs(20);
+
+/// Where the programs are.
+#[derive(Clone, Debug)]
+pub(crate) struct Programs {
+    dockhand: PathBuf,
+    nginx: PathBuf,
+    registry: PathBuf,
+}
+
+impl Programs {
+    /// Builds dockhand; finds or installs the others.
+    pub(crate) fn require() -> Result<Self> {
+        Ok(Self {
+            nginx: tools::require("nginx")?,
+            registry: tools::require("registry")?,
+            dockhand: Dockhand::build()?.binary().to_owned(),
+        })
+    }
+
+    /// What each says of its version.
+    pub(crate) fn version(&self, who: Who) -> Result<String> {
+        let (program, word) = match who {
+            Who::Dockhand => (&self.dockhand, "--version"),
+            Who::Nginx => (&self.nginx, "-v"),
+            Who::Distribution => (&self.registry, "--version"),
+        };
+        let output = run(Command::new(program).arg(word), READY)?.success()?;
+        let text = if output.stdout.trim().is_empty() {
+            output.stderr
+        } else {
+            output.stdout
+        };
+        let version = text.split_whitespace().last().unwrap_or_default();
+        Ok(version.trim_start_matches("nginx/").to_owned())
+    }
+
+    /// Starts a server on a folder, which is made when it is not there.
+    pub(crate) fn start(&self, who: Who, folder: &Path) -> Result<Peer> {
+        fs::create_dir_all(folder)?;
+        let address = free_address()?;
+        let mut command = match who {
+            Who::Dockhand => dockhand(&self.dockhand, folder, address),
+            Who::Nginx => nginx(&self.nginx, folder, address)?,
+            Who::Distribution => distribution(&self.registry, folder, address)?,
+        };
+        let began = Instant::now();
+        let mut server = Server::spawn(&who.to_string(), &mut command)?;
+        // Asked here and not by the server's log: all three in the same way, and to the millisecond.
+        while !answers(address, who) {
+            if !server.is_running() || began.elapsed() > READY {
+                bail!("{who} does not start:\n{}", server.log_tail());
+            }
+            thread::sleep(ASK);
+        }
+        Ok(Peer {
+            who,
+            address,
+            ready: began.elapsed(),
+            server,
+        })
+    }
+}
+
+/// A running server; dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) who: Who,
+    pub(crate) address: SocketAddr,
+    /// From the start of the process to the first good answer.
+    pub(crate) ready: Duration,
+    server: Server,
+}
+
+impl Peer {
+    /// The first of its processes.
+    pub(crate) fn pid(&self) -> u32 {
+        self.server.pid()
+    }
+
+    /// Asks it to end, and waits.
+    pub(crate) fn end(mut self) -> Result<()> {
+        self.server.terminate(END).map(drop)
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // Killed, nginx would leave its workers behind. What cannot be ended goes with `server`.
+        let _ = self.server.terminate(END);
+    }
+}
+
+/// An address that nobody listens on at this moment.
+fn free_address() -> Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
+    Ok(listener.local_addr()?)
+}
+
+/// Whether a server that may not have started yet gives a good answer.
+fn answers(address: SocketAddr, who: Who) -> bool {
+    let path = match who {
+        Who::Dockhand => "/livez",
+        Who::Nginx => "/ready",
+        Who::Distribution => "/v2/",
+    };
+    let ask = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(READY))?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        )?;
+        let mut status = [0; 12];
+        stream.read_exact(&mut status)?;
+        // The rest is read, so that the server does not see a connection that breaks.
+        stream.read_to_end(&mut Vec::new())?;
+        Ok(status.ends_with(b" 200"))
+    };
+    ask().unwrap_or(false)
+}
+
+/// Without a log of requests, as the others.
+fn dockhand(program: &Path, folder: &Path, address: SocketAddr) -> Command {
+    let mut command = Command::new(program);
+    command.arg("serve").arg("--data").arg(folder);
+    command.args(["--listen", &address.to_string(), "--access-log", "off"]);
+    command
+}
+
+/// Where nginx looks for what it serves.
+pub(crate) fn nginx_root(folder: &Path) -> PathBuf {
+    folder.join("html")
+}
+
+/// As its own documentation tunes it for static files; nothing of the system's own nginx is touched.
+fn nginx(program: &Path, folder: &Path, address: SocketAddr) -> Result<Command> {
+    fs::create_dir_all(nginx_root(folder))?;
+    fs::write(nginx_root(folder).join("ready"), "ready\n")?;
+    let mut text = String::from("daemon off;\nworker_processes auto;\npid nginx.pid;\n");
+    if rustix::process::geteuid().is_root() {
+        // Workers would change to a user who may not read the folder of the run.
+        text += "user root;\n";
+    }
+    text += "error_log stderr crit;\nevents { worker_connections 1024; }\nhttp {\n";
+    text +=
+        "  access_log off;\n  sendfile on;\n  tcp_nopush on;\n  keepalive_requests 1000000000;\n";
+    for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
+        let folder = folder.join("temp").join(kind);
+        fs::create_dir_all(&folder)?;
+        writeln!(text, "  {kind}_temp_path {};", folder.display())?;
+    }
+    let root = nginx_root(folder);
+    writeln!(
+        text,
+        "  server {{ listen {address}; root {}; }}\n}}",
+        root.display()
+    )?;
+    let file = folder.join("nginx.conf");
+    fs::write(&file, text)?;
+    let mut command = Command::new(program);
+    command
+        .arg("-p")
+        .arg(folder)
+        .arg("-e")
+        .arg("stderr")
+        .arg("-c")
+        .arg(file);
+    Ok(command)
+}
+
+/// As its own image runs it, with deletes and without a log of requests.
+fn distribution(program: &Path, folder: &Path, address: SocketAddr) -> Result<Command> {
+    let text = format!(
+        "version: 0.1\n\
+         log:\n  level: error\n  accesslog:\n    disabled: true\n\
+         storage:\n  filesystem:\n    rootdirectory: {}\n  cache:\n    blobdescriptor: inmemory\n\
+         \x20 delete:\n    enabled: true\n  maintenance:\n    uploadpurging:\n      enabled: false\n\
+         http:\n  addr: {address}\n  secret: bench\n",
+        folder.join("data").display(),
+    );
+    let file = folder.join("config.yml");
+    fs::write(&file, text)?;
+    let mut command = Command::new(program);
+    command
+        .arg("serve")
+        .arg(file)
+        .env("OTEL_TRACES_EXPORTER", "none");
+    Ok(command)
+}
