@@ -91,8 +91,9 @@ pub trait StageWriter: Send {
 
     /// Makes the stage the blob under `key`: durable, name and all, when it returns. `proof` says
     /// that these bytes have been hashed; its size is checked against what was written.
-    /// The staging is gone afterwards. Asked again for the same key, it replaces equal bytes by
-    /// equal bytes.
+    /// Asked again for the same key, it replaces equal bytes by equal bytes. What was durable in the
+    /// stage stays there until [`BlobStore::discard`], so that an upload can go on when the metadata
+    /// did not come to know of the blob.
     async fn adopt(self: Box<Self>, proof: &Verified, key: &BlobKey) -> Result<(), StoreError>;
 }
 

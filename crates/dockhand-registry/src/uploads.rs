@@ -3,7 +3,7 @@
 //! An upload stands where its last acknowledged (or cut) request left it. A request that fails for a
 //! reason of its content leaves it where it was; one whose connection is cut keeps what had come.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use dockhand_oci::{Algorithm, ContentRange, Digest, Hasher, RepoName, UploadId, Verified};
 use futures_util::StreamExt;
@@ -17,6 +17,10 @@ use crate::registry::{Registry, new_upload_id, to_the_end};
 
 /// How often a blob may vanish between being found and being linked before the push gives up.
 const SETTLE_TRIES: usize = 3;
+
+/// How long a question for the status waits for a request that is writing; then it is told what is
+/// safe so far.
+const STATUS_WAIT: Duration = Duration::from_secs(2);
 
 /// Where an upload stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +81,8 @@ impl Registry {
         repo: &RepoName,
         id: UploadId,
     ) -> Result<UploadStatus, Error> {
+        // Whoever was cut off asks at once; what had come is being made safe at that moment.
+        let _turn = tokio::time::timeout(STATUS_WAIT, self.sessions.enter(id)).await;
         let row = self.upload_row(repo, id).await?;
         Ok(UploadStatus {
             id,
@@ -306,6 +312,7 @@ impl Registry {
             upload: session.then_some(id),
             now: SystemTime::now(),
         };
+        let mut left = session;
         for _ in 0..SETTLE_TRIES {
             match self.metadata.next_key(&digest).await? {
                 NextKey::Live { key, size } if self.intact(&key, size).await => {
@@ -313,7 +320,7 @@ impl Registry {
                         continue;
                     }
                     drop(writer);
-                    self.discard_later(id, Staged::default());
+                    left = true;
                 }
                 NextKey::Live { key, .. } => {
                     // Bytes that were lost or cut short are healed by whoever pushes them again.
@@ -329,6 +336,9 @@ impl Registry {
                         tokio::spawn(async move { blobs.delete(&key).await });
                     }
                 }
+            }
+            if left {
+                self.discard_later(id, Staged::default());
             }
             return Ok(proof);
         }

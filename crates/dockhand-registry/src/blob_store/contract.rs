@@ -29,12 +29,13 @@ macro_rules! cases {
     };
 }
 
-const CASES: [Case; 19] = cases![
+const CASES: [Case; 20] = cases![
     reading::whole_blobs_and_every_kind_of_range,
     reading::what_is_missing_is_said,
     reading::a_range_beyond_the_end_ends_with_an_error,
     reading::a_reader_that_stalls_or_leaves_holds_nobody_up,
     staging::an_upload_goes_on_at_the_exact_byte,
+    staging::an_upload_survives_an_adoption_that_nobody_heard_of,
     staging::what_a_dropped_writer_left_is_dropped,
     staging::what_is_durable_can_be_read_back,
     staging::a_stage_without_bytes_is_none,

@@ -208,9 +208,7 @@ impl StageWriter for Stage {
                 found,
             });
         }
-        let mut held = self.store.held();
-        held.stages.remove(&self.id);
-        held.blobs.insert(key.clone(), self.pieces);
+        self.store.held().blobs.insert(key.clone(), self.pieces);
         Ok(())
     }
 }

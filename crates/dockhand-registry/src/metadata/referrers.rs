@@ -14,7 +14,7 @@ use super::codec::{
 use super::records::{Referrer, ReferrersQuery, Rows};
 use super::repositories;
 use super::schema::{REFERRER_BY_TAG, REFERRER_NATIVE};
-use super::sql::{DbError, Row, Sql, Value, all};
+use super::sql::{DbError, Row, Sql, Value};
 
 const ADD_NATIVE: &str =
     "INSERT INTO referrer (repository, subject, digest, source, artifact_type, annotations)
@@ -156,20 +156,72 @@ pub(super) fn list(
         after,
         one_more(query.limit),
     ];
+    let mut found = Found::default();
     if query.artifact_types.is_empty() {
-        return Ok(page(all(sql, PAGE, &base, read)?, query.limit));
+        found.add(sql, PAGE, &base)?;
+        return Ok(found.page(query.limit));
     }
     let mut types: Vec<&str> = query.artifact_types.iter().map(String::as_str).collect();
     types.sort_unstable();
     types.dedup();
-    let mut found = Vec::new();
     let [repository, subject, after, limit] = base;
     for wanted in types {
         let params = [repository, subject, after, limit, Value::Text(wanted)];
-        found.extend(all(sql, PAGE_OF_TYPE, &params, read)?);
+        found.add(sql, PAGE_OF_TYPE, &params)?;
     }
-    found.sort_unstable_by_key(|referrer: &Referrer| referrer.digest);
-    Ok(page(found, query.limit))
+    Ok(found.page(query.limit))
+}
+
+/// What one page may have of annotations. Those of a single manifest may fill its 4 MiB, so a page of
+/// a thousand could be gigabytes; a client that asks on gets the rest.
+const ROOM: usize = 4 * 1024 * 1024;
+
+/// Referrers of several types on their way into one page.
+#[derive(Default)]
+struct Found {
+    referrers: Vec<Referrer>,
+    bytes: usize,
+    /// Where the first list that did not fit was cut: nothing behind it may be shown yet.
+    cut: Option<Digest>,
+}
+
+impl Found {
+    /// Adds a list, up to where the page is full.
+    fn add(
+        &mut self,
+        sql: &mut dyn Sql,
+        statement: &'static str,
+        params: &[Value<'_>],
+    ) -> Result<(), DbError> {
+        let mut last = None;
+        let mut cut = false;
+        sql.query(statement, params, &mut |row| {
+            let weight = row.text_or_null(4)?.map_or(0, str::len);
+            cut |= last.is_some() && self.bytes + weight > ROOM;
+            if !cut {
+                let referrer = read(row)?;
+                self.bytes += weight;
+                last = Some(referrer.digest);
+                self.referrers.push(referrer);
+            }
+            Ok(())
+        })?;
+        if let (true, Some(last)) = (cut, last) {
+            self.cut = Some(self.cut.map_or(last, |cut| cut.min(last)));
+        }
+        Ok(())
+    }
+
+    fn page(mut self, limit: usize) -> Rows<Referrer> {
+        self.referrers
+            .sort_unstable_by_key(|referrer| referrer.digest);
+        if let Some(cut) = self.cut {
+            self.referrers.retain(|referrer| referrer.digest <= cut);
+        }
+        let mut rows = page(self.referrers, limit);
+        rows.more |= self.cut.is_some();
+        rows
+    }
 }
 
 fn read(row: &dyn Row) -> Result<Referrer, DbError> {

@@ -66,6 +66,7 @@ pub(super) async fn a_wrong_size_is_refused_and_harms_nothing(store: Store) {
         write(&mut writer, &bytes.slice(safe..)).await;
         done(writer.adopt(&proof(&bytes), &key(&bytes)).await);
         expect(&store, &key(&bytes), &bytes).await;
+        done(store.discard(upload(1), &staged).await);
     }
 }
 

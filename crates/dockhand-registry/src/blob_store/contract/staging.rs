@@ -23,6 +23,29 @@ pub(super) async fn an_upload_goes_on_at_the_exact_byte(store: Store) {
     write(&mut writer, &bytes.slice(staged.length as usize..)).await;
     done(writer.adopt(&proof(&bytes), &key(&bytes)).await);
     expect(&store, &key(&bytes), &bytes).await;
+    done(store.discard(upload(1), &staged).await);
+    expect(&store, &key(&bytes), &bytes).await;
+}
+
+/// The metadata may not come to know of an adoption. Then the upload goes on where it stood, and the
+/// bytes that were adopted, which may be a blob's by now, do not change with it.
+pub(super) async fn an_upload_survives_an_adoption_that_nobody_heard_of(store: Store) {
+    let bytes = content(9, 900_000);
+    let mut writer = begin(&store, upload(1)).await;
+    write(&mut writer, &bytes.slice(..500_000)).await;
+    let staged = done(writer.sync().await);
+    for _ in 0..3 {
+        let mut writer = done(store.stage(upload(1), &staged).await);
+        write(&mut writer, &bytes.slice(500_000..)).await;
+        done(writer.adopt(&proof(&bytes), &key(&bytes)).await);
+    }
+    let mut writer = done(store.stage(upload(1), &staged).await);
+    write(&mut writer, &content(10, 300_000)).await;
+    let other = done(writer.sync().await);
+    assert_eq!(other.length, 800_000);
+    expect(&store, &key(&bytes), &bytes).await;
+    done(store.discard(upload(1), &other).await);
+    expect(&store, &key(&bytes), &bytes).await;
 }
 
 pub(super) async fn what_a_dropped_writer_left_is_dropped(store: Store) {
@@ -45,6 +68,7 @@ pub(super) async fn what_a_dropped_writer_left_is_dropped(store: Store) {
         done(writer.adopt(&proof(&right), &key(&right)).await);
         expect(&store, &key(&right), &right).await;
         done(store.delete(&key(&right)).await);
+        done(store.discard(id, &staged).await);
     }
 }
 
@@ -60,6 +84,7 @@ pub(super) async fn what_is_durable_can_be_read_back(store: Store) {
     let writer = done(store.stage(upload(1), &staged).await);
     done(writer.adopt(&proof(&bytes), &key(&bytes)).await);
     expect(&store, &key(&bytes), &bytes).await;
+    done(store.discard(upload(1), &staged).await);
 }
 
 pub(super) async fn a_stage_without_bytes_is_none(store: Store) {

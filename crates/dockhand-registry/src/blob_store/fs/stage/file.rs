@@ -6,8 +6,9 @@
 //! kernel threw away, and asking again would say yes; so that stage is dropped whole.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, IoSlice};
-use std::path::PathBuf;
+use std::io::{self, ErrorKind, IoSlice, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
@@ -39,12 +40,13 @@ impl StageFile {
             }
             opened => opened.map_err(|e| place.failed("opening", e))?,
         };
-        let found = file
-            .metadata()
-            .map_err(|e| place.failed("looking at", e))?
-            .len();
+        let metadata = file.metadata().map_err(|e| place.failed("looking at", e))?;
+        let found = metadata.len();
         if found < wanted {
             return Err(StoreError::StageLost { id, wanted, found });
+        }
+        if metadata.nlink() > 1 {
+            return Self::detach(place);
         }
         if found > wanted {
             file.set_len(wanted)
@@ -53,6 +55,31 @@ impl StageFile {
         Ok(Self {
             file,
             length: wanted,
+            new: false,
+        })
+    }
+
+    /// Gives a stage bytes of its own. An adoption that did not get to its end left them shared with
+    /// the name of a blob, which perhaps is one by now and must not change.
+    fn detach(place: &Place) -> Result<Self, StoreError> {
+        let copying = |e| place.failed("copying", e);
+        let path = place.path();
+        let apart = path.with_extension(APART);
+        let copy = || -> io::Result<File> {
+            let mut file = File::create(&apart)?;
+            let mut from = File::open(&path)?.take(place.safe);
+            io::copy(&mut from, &mut file)?;
+            file.sync_all()?;
+            fs::rename(&apart, &path)?;
+            Ok(file)
+        };
+        let file = copy()
+            .inspect_err(|_| drop(remove(&apart)))
+            .map_err(copying)?;
+        place.shared.folders.sync(UPLOADS)?;
+        Ok(Self {
+            file,
+            length: place.safe,
             new: false,
         })
     }
@@ -142,7 +169,13 @@ impl StageFile {
         let folder = parent(key.as_str());
         folders.create(parent(folder))?;
         folders.make(folder)?;
-        let renamed = fs::rename(place.path(), folders.root().join(key.as_str()));
+        let (from, to) = (place.path(), folders.root().join(key.as_str()));
+        // Bytes that were acknowledged stay in the stage until the blob is one: after a crash in
+        // between, the upload goes on where it stood.
+        let renamed = match place.safe {
+            0 => fs::rename(from, to),
+            _ => link_over(&from, &to),
+        };
         renamed.map_err(|e| {
             failed(
                 format!("renaming the stage of upload {} to {key:?}", place.id),
@@ -168,6 +201,23 @@ impl StageFile {
         }
     }
 }
+
+/// Gives a file a second name, in the place of whatever has that name.
+fn link_over(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::hard_link(from, to) {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+        linked => return linked,
+    }
+    let apart = to.with_extension(APART);
+    remove(&apart)?;
+    fs::hard_link(from, &apart)?;
+    // When both are names of one file already, a rename leaves both.
+    fs::rename(&apart, to)?;
+    remove(&apart)
+}
+
+/// Ends the name of a file that is about to be renamed. What a crash leaves of it is in nobody's way.
+const APART: &str = "apart";
 
 impl Place {
     fn path(&self) -> PathBuf {
