@@ -56,7 +56,8 @@ pub(super) fn read(layers: &mut Layers, path: &Path, text: &str, environment: &E
 pub(super) fn warn_unread(layers: &mut Layers, environment: &Environment) {
     let meant = |name: &&String| {
         let section = name
-            .trim_start_matches(overlay::PREFIX)
+            .strip_prefix(overlay::PREFIX)
+            .unwrap_or_default()
             .split('_')
             .next()
             .unwrap_or_default();

@@ -10,7 +10,7 @@ use toml::de::ValueDeserializer;
 use super::key::Shape;
 use super::layers::Layers;
 use super::problem::Origin;
-use super::suggest::nearest;
+use super::suggest::nearest_variable;
 use super::{Key, keys};
 
 /// The environment, sorted by name; names that are not text are nobody's.
@@ -81,40 +81,35 @@ fn set(layers: &mut Layers, key: &Key, text: &str, at: Origin) {
 /// Judges a name that is no key's: one that could be a slip of the pen must not pass, since what it
 /// should have set (TLS, perhaps) would silently stay as it was.
 fn unknown(layers: &mut Layers, name: &str, at: Origin) {
-    let variables: Vec<String> = keys().map(Key::variable).collect();
+    let rests: Vec<String> = keys()
+        .filter_map(|key| key.variable().strip_prefix(PREFIX).map(str::to_owned))
+        .collect();
     let rest = name.strip_prefix(PREFIX).unwrap_or(name);
-    let shortened = variables
+    let ours = ["SERVER_", "STORAGE_", "LOG_", "METRICS_"]
         .iter()
-        .find(|known| known.ends_with(&format!("_{rest}")));
-    let sections = ["SERVER_", "STORAGE_", "LOG_", "METRICS_"];
-    let ours = sections.iter().any(|section| rest.starts_with(section));
+        .any(|own| rest.starts_with(own));
     if !ours && CLIENT.iter().any(|client| name.starts_with(client)) {
         return;
     }
-    match shortened
-        .cloned()
-        .or_else(|| nearest_variable(name, &variables))
-    {
-        Some(meant) => layers.problem(
-            at,
-            format!("no key has this variable; did you mean {meant}?"),
-        ),
-        None if ours => layers.problem(
-            at,
-            "no key has this variable; `dockhand check` prints all keys",
-        ),
+    let shortened = rests
+        .iter()
+        .find(|known| known.ends_with(&format!("_{rest}")))
+        .cloned();
+    match shortened.or_else(|| nearest_variable(rest, rests)) {
+        Some(meant) => {
+            layers.problem(
+                at,
+                format!("no key has this variable; did you mean {PREFIX}{meant}?"),
+            );
+        }
+        None if ours => {
+            layers.problem(
+                at,
+                "no key has this variable; `dockhand check` prints all keys",
+            );
+        }
         None => layers.warn(&at, "ignored, since no key has this variable"),
     }
-}
-
-/// All our variables begin alike, which must not count.
-fn nearest_variable(name: &str, variables: &[String]) -> Option<String> {
-    let rest = |name: &str| name.strip_prefix(PREFIX).map(str::to_owned);
-    let meant = nearest(
-        &rest(name)?,
-        variables.iter().filter_map(|known| rest(known)),
-    )?;
-    Some(format!("{PREFIX}{meant}"))
 }
 
 /// Whether Kubernetes made the variable: it describes a service named `dockhand` or `registry` to

@@ -91,7 +91,8 @@ impl Key {
 }
 
 fn accepts<T: Setting>(value: &toml::Value) -> bool {
-    T::deserialize(value.clone()).is_ok()
+    // serde would take a date for a text.
+    !value.is_datetime() && T::deserialize(value.clone()).is_ok()
 }
 
 /// A type that a key may have.

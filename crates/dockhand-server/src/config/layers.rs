@@ -102,6 +102,7 @@ impl Layers {
         if self.problems.is_empty() {
             Ok((config, self.warnings))
         } else {
+            self.problems.sort_by_key(|problem| problem.at.line());
             Err(ConfigError::Invalid(self.problems))
         }
     }
@@ -125,9 +126,21 @@ fn insert(table: &mut Table, names: &[&str], value: Value) {
     }
 }
 
-/// A value as a message shows it.
+/// A value as a message shows it: on one line, not too long, without the user of an address.
 fn shown(value: &Value) -> String {
     let text = value.to_string();
+    let text = match (text.split_once("://"), text.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://<hidden>@{host}"),
+        _ => text,
+    };
+    let plain = |c: char| {
+        if c.is_control() {
+            c.escape_default().to_string()
+        } else {
+            c.into()
+        }
+    };
+    let text: String = text.chars().map(plain).collect();
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

@@ -23,6 +23,16 @@ pub enum Origin {
     Flag(&'static str),
 }
 
+impl Origin {
+    /// Line and column when it is a file: what comes first is told first, then what is in no file.
+    pub(super) fn line(&self) -> (usize, usize) {
+        match self {
+            Self::File { line, column, .. } => (*line, *column),
+            Self::Default | Self::Variable(_) | Self::Flag(_) => (usize::MAX, 0),
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

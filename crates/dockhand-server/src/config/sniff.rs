@@ -28,9 +28,7 @@ pub fn sniff(path: &Path, text: &str) -> Kind {
     let first = lines
         .find(|line| !line.is_empty() && !line.starts_with('#'))
         .unwrap_or_default();
-    let name_end = first
-        .find(|c| matches!(c, '=' | ':'))
-        .map(|end| first.as_bytes()[end]);
+    let name_end = first.find(['=', ':']).map(|end| first.as_bytes()[end]);
     let yaml = first.starts_with("---") || first.starts_with('%') || first.starts_with('{');
     if yaml || (!first.starts_with('[') && name_end == Some(b':')) {
         Kind::Distribution

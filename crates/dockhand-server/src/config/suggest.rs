@@ -1,22 +1,51 @@
 //! What somebody meant who wrote a name that does not exist.
 
-/// How alike two names must be (Jaro–Winkler, 1 is equal): `listne` and `cert-file` pass, what only
+/// How alike two names must be (Jaro–Winkler, 1 is equal): `listne` and `certificate` pass, what only
 /// shares a few letters does not.
 const ALIKE: f64 = 0.85;
+/// Names shorter than this are too easily another by one letter.
+const SHORT: usize = 3;
 
 /// The candidate that a name is most like, if any is like enough.
 pub(super) fn nearest<S: AsRef<str>>(
     name: &str,
     candidates: impl IntoIterator<Item = S>,
 ) -> Option<S> {
+    let name = name.to_lowercase();
     let score = |candidate: &S| {
-        let likeness =
-            strsim::jaro_winkler(&name.to_lowercase(), &candidate.as_ref().to_lowercase());
-        (likeness >= ALIKE).then_some(likeness)
+        let candidate = candidate.as_ref().to_lowercase();
+        // One letter too many, too few, wrong, or two in the wrong order.
+        let slip = name.len() >= SHORT && strsim::osa_distance(&name, &candidate) <= 1;
+        let likeness = strsim::jaro_winkler(&name, &candidate);
+        if slip {
+            Some(1.0)
+        } else {
+            (likeness >= ALIKE).then_some(likeness)
+        }
     };
-    candidates
+    best(candidates, score)
+}
+
+/// How alike two variables must be (Damerau–Levenshtein, 1 is equal). They begin alike, which
+/// Jaro–Winkler would overrate.
+const ALIKE_VARIABLES: f64 = 0.75;
+
+/// The variable that a name is most like, if any is like enough.
+pub(super) fn nearest_variable(name: &str, variables: Vec<String>) -> Option<String> {
+    best(variables, |variable| {
+        let likeness = strsim::normalized_damerau_levenshtein(name, variable);
+        (likeness >= ALIKE_VARIABLES).then_some(likeness)
+    })
+}
+
+fn best<S>(
+    candidates: impl IntoIterator<Item = S>,
+    score: impl Fn(&S) -> Option<f64>,
+) -> Option<S> {
+    let scored = candidates
         .into_iter()
-        .filter_map(|candidate| Some((score(&candidate)?, candidate)))
+        .filter_map(|candidate| Some((score(&candidate)?, candidate)));
+    scored
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map(|(_, candidate)| candidate)
 }
@@ -41,6 +70,8 @@ mod tests {
             ("public_url", Some("public-url")),
             ("location", Some("locations")),
             ("certificate", Some("cert")),
+            ("kye", Some("key")),
+            ("ke", None),
             ("zebra", None),
             ("", None),
         ] {

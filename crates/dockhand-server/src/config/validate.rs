@@ -100,44 +100,52 @@ fn locations(config: &Config, layers: &mut Layers) {
     }
 }
 
-/// Paths that are taken on the registry's own address.
+/// Paths that are taken on the registry's own address; the last two also on one for metrics.
 const TAKEN: [&str; 3] = ["/v2", "/livez", "/readyz"];
 
 fn metrics(config: &Config, layers: &mut Layers) {
     let metrics = &config.metrics;
     if !metrics.enabled {
-        for path in ["metrics.listen", "metrics.path"] {
-            if let Some(place) = layers
-                .place(path)
-                .cloned()
-                .filter(|_| metrics.listen.is_some() || path == "metrics.path")
-            {
-                layers.warn(
-                    &place.at,
-                    format!(
-                        "`{}` is not used, since `metrics.enabled` is false",
-                        place.name
-                    ),
-                );
+        let usual = super::Metrics::default();
+        for (path, set) in [
+            ("metrics.listen", metrics.listen != usual.listen),
+            ("metrics.path", metrics.path != usual.path),
+        ] {
+            if let Some(place) = layers.place(path).cloned().filter(|_| set) {
+                let name = place.name;
+                let message = format!("`{name}` is not used, since `metrics.enabled` is false");
+                layers.warn(&place.at, message);
             }
         }
         return;
     }
-    let same_port = metrics
+    let ours = &config.server.listen;
+    if metrics
         .listen
         .as_ref()
-        .is_some_and(|listen| *listen == config.server.listen && listen.port() != 0);
-    if same_port {
+        .is_some_and(|listen| listen == ours && listen.port() != 0)
+    {
         let (name, at) = place(layers, "metrics.listen");
-        layers.problem(at, format!("`{name}` is the address of the registry itself; leave it out to serve metrics there"));
+        let message = format!(
+            "`{name}` is the address of the registry itself; leave it out to serve metrics there"
+        );
+        layers.problem(at, message);
     }
     let path = metrics.path.as_str();
-    let taken = TAKEN.iter().any(|taken| {
+    let taken = if metrics.listen.is_some() {
+        &TAKEN[1..]
+    } else {
+        &TAKEN[..]
+    };
+    let below = |taken: &&str| {
         path.strip_prefix(taken)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    });
-    if metrics.listen.is_none() && taken {
+    };
+    if taken.iter().any(below) {
         let (name, at) = place(layers, "metrics.path");
-        layers.problem(at, format!("`{name}` is \"{path}\", where the registry itself answers; take another, such as \"/metrics\""));
+        let message = format!(
+            "`{name}` is \"{path}\", where the registry itself answers; take another, such as \"/metrics\""
+        );
+        layers.problem(at, message);
     }
 }

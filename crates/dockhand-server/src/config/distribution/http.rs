@@ -22,7 +22,7 @@ impl Settings<'_> {
         self.set_text("server.public-url", "http.host");
         if let Some((prefix, at)) = self
             .text("http.prefix")
-            .filter(|(text, _)| text.trim_matches('/') != "")
+            .filter(|(text, _)| !text.trim_matches('/').is_empty())
         {
             let prefix = format!("/{}", prefix.trim_matches('/'));
             self.set("server.prefix", "http.prefix", prefix.into(), &at);

@@ -30,7 +30,7 @@ const OBJECT_STORE: &str =
     "blobs are kept on a file system (`storage.filesystem`) or in memory; object stores come later";
 const LOGIN: &str = "there is no authentication yet, so everybody could push and delete; put a proxy that \
      authenticates in front, and remove it here";
-const READINESS: &str = "/readyz tries the stores each time it is asked";
+const READINESS: &str = "/readyz finds out whether the registry can write each time it is asked";
 const UPLOADS: &str = "server.limits.upload-expiry";
 
 /// All keys, in the order of Distribution's own reference.
@@ -138,15 +138,15 @@ pub const FOREIGN_KEYS: &[ForeignKey] = &[
     key("health.storagedriver", Moot(READINESS)),
     key(
         "health.file",
-        Ignored("no file is watched; /readyz tells only whether the stores work"),
+        Ignored("no file is watched; /readyz tells only whether the registry can write"),
     ),
     key(
         "health.http",
-        Ignored("no address is watched; /readyz tells only whether the stores work"),
+        Ignored("no address is watched; /readyz tells only whether the registry can write"),
     ),
     key(
         "health.tcp",
-        Ignored("no address is watched; /readyz tells only whether the stores work"),
+        Ignored("no address is watched; /readyz tells only whether the registry can write"),
     ),
     key("catalog.maxentries", Honoured("server.limits.page")),
     key("tags.maxtags", Honoured("server.limits.page")),

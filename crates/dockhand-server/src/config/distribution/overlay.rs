@@ -27,7 +27,11 @@ pub(super) fn lay(root: &mut Node, environment: &Environment, layers: &mut Layer
             layers.problem(at, "its value is not UTF-8");
             continue;
         };
-        let names: Vec<&str> = name.trim_start_matches(PREFIX).split('_').collect();
+        let names: Vec<&str> = name
+            .strip_prefix(PREFIX)
+            .unwrap_or_default()
+            .split('_')
+            .collect();
         match set(root, "", &names, parse(text, &at)) {
             Ok(()) => {}
             Err(Trouble::Unknown) => layers.warn(

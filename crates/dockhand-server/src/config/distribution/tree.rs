@@ -54,7 +54,14 @@ impl Node {
             Err(error) => {
                 let (line, column) = error.location().map_or((1, 1), position);
                 let text = error.without_snippet().to_string();
-                let message = text.lines().next().unwrap_or_default().to_owned();
+                // The place is told by us, and its options are not the operator's.
+                let ends = [" at line ", ", set DuplicateKeyPolicy", "\n"];
+                let end = ends
+                    .iter()
+                    .filter_map(|end| text.find(end))
+                    .min()
+                    .unwrap_or(text.len());
+                let message = text.get(..end).unwrap_or_default().to_owned();
                 Err((message, line, column))
             }
         }
@@ -112,9 +119,8 @@ impl Node {
             Data::List(nodes) => nodes.iter().all(Self::is_off),
             Data::Map(entries) => {
                 let says = |name| self.get(name).and_then(Self::truth);
-                entries.is_empty()
-                    || says("enabled") == Some(false)
-                    || says("disabled") == Some(true)
+                let silent = entries.iter().all(|entry| entry.node.is_off());
+                silent || says("enabled") == Some(false) || says("disabled") == Some(true)
             }
             Data::Bool(true) | Data::Integer(_) | Data::Float(_) => false,
         }
