@@ -19,6 +19,7 @@ use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use dockhand_oci::UploadId;
@@ -41,6 +42,8 @@ struct Shared {
     folders: Folders,
     reader: Reader,
     turns: Arc<Turns>,
+    /// Whether files without a name can be made here.
+    unnamed: AtomicBool,
     _owner: Owner,
 }
 
@@ -63,6 +66,7 @@ impl FileSystem {
                 folders,
                 reader,
                 turns,
+                unnamed: AtomicBool::new(true),
                 _owner: owner,
             }),
         })
@@ -75,7 +79,17 @@ impl fmt::Debug for FileSystem {
     }
 }
 
+/// Ends the name of a copy that is about to take the place of a stage.
+const APART: &str = "apart";
+
 impl Shared {
+    /// Removes the file of a stage, and a copy of it that a crash left. Waits for the disk.
+    fn remove_stage(&self, id: UploadId) -> io::Result<()> {
+        let path = self.stage_path(id);
+        remove(&path.with_extension(APART))?;
+        remove(&path)
+    }
+
     fn stage_path(&self, id: UploadId) -> PathBuf {
         self.folders.root().join(UPLOADS).join(id.to_string())
     }
@@ -104,11 +118,12 @@ impl BlobStore for FileSystem {
 
     async fn discard(&self, id: UploadId, _staged: &Staged) -> Result<(), StoreError> {
         let turn = self.shared.turns.enter(id).await?;
-        let path = self.shared.stage_path(id);
+        let shared = self.shared.clone();
         blocking(move || {
             // Given back only when the file is gone, whoever stopped waiting for it.
             let _turn = turn;
-            remove(&path).map_err(|e| failed(format!("removing {}", path.display()), e))
+            let removed = shared.remove_stage(id);
+            removed.map_err(|e| failed(format!("removing the stage of upload {id}"), e))
         })
         .await
     }
@@ -141,10 +156,7 @@ fn list(folder: &Path) -> io::Result<Vec<UploadId>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        let id = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok());
+        let id = entry.file_name().to_str().and_then(stage_of);
         match id {
             Some(id) if entry.file_type()?.is_file() => found.push(id),
             _ => tracing::warn!(
@@ -153,7 +165,17 @@ fn list(folder: &Path) -> io::Result<Vec<UploadId>> {
             ),
         }
     }
+    found.sort_unstable();
+    found.dedup();
     Ok(found)
+}
+
+/// The upload that a file among the stages belongs to.
+fn stage_of(name: &str) -> Option<UploadId> {
+    let copy = name
+        .strip_suffix(APART)
+        .and_then(|name| name.strip_suffix('.'));
+    copy.unwrap_or(name).parse().ok()
 }
 
 /// Unlinks a file; one that is not there is as good.

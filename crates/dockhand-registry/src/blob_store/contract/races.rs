@@ -1,7 +1,10 @@
 //! Much at once.
 
-use super::{Store, content, done, drain, expect, key, put, upload};
+use bytes::Bytes;
+use dockhand_oci::UploadId;
 use tokio::task::JoinSet;
+
+use super::{Store, begin, content, done, drain, expect, key, proof, put, upload, write};
 
 pub(super) async fn many_uploads_at_once(store: Store) {
     let mut running = JoinSet::new();
@@ -27,7 +30,11 @@ pub(super) async fn many_writers_of_one_blob(store: Store) {
         for number in 1..=16 {
             let (store, bytes) = (store.clone(), bytes.clone());
             running.spawn(async move {
-                put(&store, upload(number), &bytes).await;
+                if number % 2 == 0 {
+                    put(&store, upload(number), &bytes).await;
+                } else {
+                    put_in_two(&store, upload(number), &bytes).await;
+                }
                 expect(&store, &key(&bytes), &bytes).await;
             });
         }
@@ -42,4 +49,16 @@ pub(super) async fn many_writers_of_one_blob(store: Store) {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// Stores a blob whose first half was acknowledged before.
+async fn put_in_two(store: &Store, id: UploadId, bytes: &Bytes) {
+    let half = bytes.len() / 2;
+    let mut writer = begin(store, id).await;
+    write(&mut writer, &bytes.slice(..half)).await;
+    let staged = done(writer.sync().await);
+    let mut writer = done(store.stage(id, &staged).await);
+    write(&mut writer, &bytes.slice(half..)).await;
+    done(writer.adopt(&proof(bytes), &key(bytes)).await);
+    done(store.discard(id, &staged).await);
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Store, StoreError, content, done, drain, expect, key, put, upload};
 use futures_util::StreamExt;
+
+use super::{Store, StoreError, content, done, drain, expect, key, put, upload};
 
 pub(super) async fn whole_blobs_and_every_kind_of_range(store: Store) {
     const KIB: usize = 1024;

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{failed, parent};
-use crate::blob_store::StoreError;
+use crate::blob_store::{BlobKey, StoreError};
 
 /// The root and the folders below it.
 pub(super) struct Folders {
@@ -76,7 +76,7 @@ impl Folders {
     }
 
     /// Makes `folder` in one that is there. Its name is not safe yet.
-    pub(super) fn make(&self, folder: &str) -> Result<(), StoreError> {
+    fn make(&self, folder: &str) -> Result<(), StoreError> {
         let path = self.root.join(folder);
         match fs::create_dir(&path) {
             Err(e) if e.kind() != ErrorKind::AlreadyExists => {
@@ -84,6 +84,20 @@ impl Folders {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Makes the folder that `key` lies in. Those above it are safe then, it is not yet.
+    pub(super) fn prepare(&self, key: &BlobKey) -> Result<(), StoreError> {
+        let folder = parent(key.as_str());
+        self.create(parent(folder))?;
+        self.make(folder)
+    }
+
+    /// Makes what has just got the name `key` safe. Its folder is its own, so just as new.
+    pub(super) fn settle(&self, key: &BlobKey) -> Result<(), StoreError> {
+        let folder = parent(key.as_str());
+        self.sync(folder)?;
+        self.sync(parent(folder))
     }
 
     /// Makes the names in `folder` safe. When the disk fails to, the store takes no more writes.

@@ -17,6 +17,7 @@ use super::{Shared, blocking, failed, finished};
 use crate::blob_store::{BlobKey, StageWriter, Staged, StoreError};
 
 mod file;
+mod whole;
 
 use file::StageFile;
 
@@ -137,6 +138,12 @@ impl StageWriter for Stage {
         }
         let file = self.file().await?;
         let (place, batch, key) = (self.place, self.waiting, key.clone());
-        blocking(move || StageFile::put(&place, file, &batch)?.adopt(&place, &key)).await
+        blocking(move || {
+            if file.is_none() && place.adopt_whole(&batch, &key)? {
+                return Ok(());
+            }
+            StageFile::put(&place, file, &batch)?.adopt(&place, &key)
+        })
+        .await
     }
 }

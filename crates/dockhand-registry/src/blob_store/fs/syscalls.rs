@@ -2,7 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 /// What a call that may not wait says.
 pub(super) enum Now<T> {
@@ -110,6 +113,37 @@ pub(super) fn read_ahead(file: &File, offset: u64, length: u64) {
 /// Has the kernel begin to read: not on other systems, and it is only a hint.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn read_ahead(_file: &File, _offset: u64, _length: u64) {}
+
+/// Makes a file in `folder` that has no name and is gone with its last handle, if it gets none.
+#[cfg(target_os = "linux")]
+pub(super) fn create_unnamed(folder: &Path) -> io::Result<File> {
+    use rustix::fs::{CWD, Mode, OFlags, openat};
+
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    Ok(openat(CWD, folder, flags, Mode::from_raw_mode(0o666)).map(File::from)?)
+}
+
+/// Gives a file that [`create_unnamed`] made a name that nothing has yet.
+#[cfg(target_os = "linux")]
+pub(super) fn name_it(file: &File, path: &Path) -> io::Result<()> {
+    use rustix::fs::{AtFlags, CWD, linkat};
+
+    // The way that needs no privilege, see open(2).
+    let from = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(linkat(CWD, from, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+/// Files without a name are not to be had on every system.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn create_unnamed(_folder: &Path) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Files without a name are not to be had on every system.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn name_it(_file: &File, _path: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
 
 /// Writes all of `slices` at `offset`.
 pub(super) fn write_all_at(

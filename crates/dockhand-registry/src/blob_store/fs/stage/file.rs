@@ -11,10 +11,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use dockhand_oci::UploadId;
 
 use super::Place;
 use crate::blob_store::fs::syscalls::write_all_at;
-use crate::blob_store::fs::{failed, parent, remove};
+use crate::blob_store::fs::{APART, failed, remove};
 use crate::blob_store::{BlobKey, StoreError};
 use crate::layout::UPLOADS;
 
@@ -63,8 +64,7 @@ impl StageFile {
     /// the name of a blob, which perhaps is one by now and must not change.
     fn detach(place: &Place) -> Result<Self, StoreError> {
         let copying = |e| place.failed("copying", e);
-        let path = place.path();
-        let apart = path.with_extension(APART);
+        let (path, apart) = (place.path(), place.path_apart());
         let copy = || -> io::Result<File> {
             let mut file = File::create(&apart)?;
             let mut from = File::open(&path)?.take(place.safe);
@@ -84,14 +84,16 @@ impl StageFile {
         })
     }
 
-    /// Makes the file of a stage without safe bytes; what an interrupted writer left is dropped.
+    /// Makes the file of a stage without safe bytes. What an interrupted writer left is dropped by
+    /// its name: the bytes could be a blob's as well.
     fn create(place: &Place) -> Result<Self, StoreError> {
-        let opened = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(place.path());
-        let file = opened.map_err(|e| place.failed("making", e))?;
+        let path = place.path();
+        let make = || OpenOptions::new().write(true).create_new(true).open(&path);
+        let made = match make() {
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => remove(&path).and_then(|()| make()),
+            made => made,
+        };
+        let file = made.map_err(|e| place.failed("making", e))?;
         Ok(Self {
             file,
             length: 0,
@@ -152,36 +154,23 @@ impl StageFile {
             });
         }
         self.flush(place)?;
-        let moved = self.rename(place, key);
-        if moved.is_err() {
-            self.undo(place);
-        }
-        moved?;
         let folders = &place.shared.folders;
-        let folder = parent(key.as_str());
-        folders.sync(folder)?;
-        // The folder is this blob's own, so it is as new as the blob.
-        folders.sync(parent(folder))
+        { folders.prepare(key) }
+            .and_then(|()| self.rename(place, key))
+            .inspect_err(|_| self.undo(place))?;
+        folders.settle(key)
     }
 
+    /// Gives the stage the name of the blob. When it fails, the blob does not have these bytes.
     fn rename(&self, place: &Place, key: &BlobKey) -> Result<(), StoreError> {
-        let folders = &place.shared.folders;
-        let folder = parent(key.as_str());
-        folders.create(parent(folder))?;
-        folders.make(folder)?;
-        let (from, to) = (place.path(), folders.root().join(key.as_str()));
+        let (from, to) = (place.path(), place.shared.folders.root().join(key.as_str()));
         // Bytes that were acknowledged stay in the stage until the blob is one: after a crash in
         // between, the upload goes on where it stood.
         let renamed = match place.safe {
             0 => fs::rename(from, to),
-            _ => link_over(&from, &to),
+            _ => link_over(&from, &to, place.id),
         };
-        renamed.map_err(|e| {
-            failed(
-                format!("renaming the stage of upload {} to {key:?}", place.id),
-                e,
-            )
-        })
+        renamed.map_err(|e| place.failed(&format!("naming {key:?}"), e))
     }
 
     fn flush(&self, place: &Place) -> Result<(), StoreError> {
@@ -202,36 +191,42 @@ impl StageFile {
     }
 }
 
-/// Gives a file a second name, in the place of whatever has that name.
-fn link_over(from: &Path, to: &Path) -> io::Result<()> {
+/// Gives a file a second name, in the place of whatever has that name. When it fails, the file does
+/// not have the name.
+fn link_over(from: &Path, to: &Path, id: UploadId) -> io::Result<()> {
     match fs::hard_link(from, to) {
         Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
         linked => return linked,
     }
-    let apart = to.with_extension(APART);
+    // Named after the upload: another one may be adopted under the same key right now.
+    let apart = to.with_extension(id.to_string());
     remove(&apart)?;
     fs::hard_link(from, &apart)?;
-    // When both are names of one file already, a rename leaves both.
-    fs::rename(&apart, to)?;
-    remove(&apart)
+    let renamed = fs::rename(&apart, to);
+    // When both are names of one file already, a rename does nothing and leaves both.
+    if let Err(error) = remove(&apart) {
+        tracing::warn!(path = %apart.display(), %error, "a spare name could not be removed");
+    }
+    renamed
 }
-
-/// Ends the name of a file that is about to be renamed. What a crash leaves of it is in nobody's way.
-const APART: &str = "apart";
 
 impl Place {
     fn path(&self) -> PathBuf {
         self.shared.stage_path(self.id)
     }
 
+    fn path_apart(&self) -> PathBuf {
+        self.path().with_extension(APART)
+    }
+
     /// Drops the file, after an error that is reported anyway.
     fn forget(&self) {
-        if let Err(error) = remove(&self.path()) {
+        if let Err(error) = self.shared.remove_stage(self.id) {
             tracing::warn!(id = %self.id, %error, "a stage could not be removed");
         }
     }
 
-    fn failed(&self, verb: &str, error: io::Error) -> StoreError {
+    pub(super) fn failed(&self, verb: &str, error: io::Error) -> StoreError {
         failed(format!("{verb} the stage of upload {}", self.id), error)
     }
 }
