@@ -10,12 +10,12 @@ use crate::config::problem::Origin;
 
 /// What its variables begin with.
 pub(super) const PREFIX: &str = "REGISTRY_";
-/// Names the file, so it is no key.
-const RESERVED: &str = "REGISTRY_CONFIGURATION_PATH";
+/// No keys: the first names our file, the second is where Podman and Skopeo keep their logins.
+const RESERVED: [&str; 2] = ["REGISTRY_CONFIGURATION_PATH", "REGISTRY_AUTH_FILE"];
 
 /// Whether a variable is meant to be a key.
 pub(super) fn is_key(name: &str) -> bool {
-    name.starts_with(PREFIX) && name != RESERVED && !is_of_kubernetes(name)
+    name.starts_with(PREFIX) && !RESERVED.contains(&name) && !is_of_kubernetes(name)
 }
 
 /// Lays each variable over the document, in the order of their names, so that `REGISTRY_STORAGE` is
