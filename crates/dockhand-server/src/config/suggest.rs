@@ -71,7 +71,8 @@ mod tests {
             ("location", Some("locations")),
             ("certificate", Some("cert")),
             ("kye", Some("key")),
-            ("ke", None),
+            ("ke", Some("key")),
+            ("xy", None),
             ("zebra", None),
             ("", None),
         ] {
