@@ -33,12 +33,16 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Builds dockhand; finds or installs the others.
-    pub(crate) fn require() -> Result<Self> {
+    /// Builds dockhand unless there is one; finds or installs the others.
+    pub(crate) fn require(dockhand: Option<PathBuf>) -> Result<Self> {
+        let dockhand = match dockhand {
+            Some(dockhand) => dockhand,
+            None => Dockhand::build()?.binary().to_owned(),
+        };
         Ok(Self {
+            dockhand,
             nginx: tools::require("nginx")?,
             registry: tools::require("registry")?,
-            dockhand: Dockhand::build()?.binary().to_owned(),
         })
     }
 
