@@ -211,6 +211,42 @@ async fn a_crash_after_an_adoption_leaves_both_names_and_the_next_writer_parts_t
     assert_eq!(files_below(&folder.path().join("docker")), 1);
 }
 
+/// Long enough that the disk begins before the end, twice in each half.
+#[tokio::test]
+async fn a_large_blob_is_whole() {
+    const BATCH: usize = 1 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let store = FileSystem::open(folder.path()).unwrap();
+    let batch = |number: u8| Bytes::from(vec![number; BATCH]);
+    let mut hash = Hasher::new(Algorithm::Sha256);
+    let mut staged = Staged::default();
+    for half in [0..80, 80..160] {
+        let mut writer = store.stage(ID, &staged).await.unwrap();
+        for number in half {
+            hash.update(&batch(number));
+            writer.write(vec![batch(number)]).await.unwrap();
+        }
+        staged = writer.sync().await.unwrap();
+    }
+    let proof = hash.clone().verify(&hash.finish()).unwrap();
+    let key = blob_key(proof.digest(), 1);
+    let writer = store.stage(ID, &staged).await.unwrap();
+    writer.adopt(&proof, &key).await.unwrap();
+
+    let mut stream = store.read(&key, 0..160 << 20).await.unwrap();
+    let mut at = 0;
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.unwrap();
+        assert_eq!(chunk.first(), Some(&((at / BATCH) as u8)));
+        assert_eq!(
+            chunk.last(),
+            Some(&(((at + chunk.len() - 1) / BATCH) as u8))
+        );
+        at += chunk.len();
+    }
+    assert_eq!(at, 160 << 20);
+}
+
 #[tokio::test]
 async fn a_small_blob_never_has_a_stage() {
     let folder = tempfile::tempdir().unwrap();

@@ -25,6 +25,11 @@ use file::StageFile;
 /// blocking pool, in which everything is done.
 const SMALL: usize = 256 * 1024;
 
+/// After so many bytes the disk is made to begin with them, while more come: otherwise the fsync at
+/// the end of a large blob is one long wait. 1 GiB hashed and written on ext4 took 1.31 s without,
+/// 0.93 s with 64 MiB, 0.87 s with 32 MiB.
+const FLUSH_EARLY: u64 = 32 * 1024 * 1024;
+
 /// Which stage this is about. Writer and jobs share it, so the turn ends with the last of them.
 pub(super) struct Place {
     shared: Arc<Shared>,
@@ -41,6 +46,14 @@ pub(super) struct Stage {
     length: u64,
     waiting: Vec<Bytes>,
     disk: Disk,
+    early: Early,
+}
+
+/// The early flush that runs, if any, beside the batches that follow it.
+struct Early {
+    job: Option<JoinHandle<Result<(), StoreError>>>,
+    /// Where it ends.
+    to: u64,
 }
 
 enum Disk {
@@ -79,6 +92,10 @@ impl Stage {
             length,
             waiting: Vec::new(),
             disk: Disk::Untouched(file),
+            early: Early {
+                job: None,
+                to: length,
+            },
         })
     }
 
@@ -100,6 +117,32 @@ impl Stage {
             }
         }
     }
+
+    /// Has the disk begin with what `file` has, when that is much and it is not busy with it still.
+    async fn flush_early(&mut self, file: &StageFile) -> Result<(), StoreError> {
+        let running = self
+            .early
+            .job
+            .as_ref()
+            .is_some_and(|job| !job.is_finished());
+        if running || file.length() - self.early.to < FLUSH_EARLY {
+            return Ok(());
+        }
+        self.flushed_early().await?;
+        self.early.to = file.length();
+        self.early.job = Some(spawn_blocking(file.flush_later(self.place.clone())));
+        Ok(())
+    }
+
+    /// Waits for the early flush. Its failure is that of the stage: the next fsync would not repeat it.
+    async fn flushed_early(&mut self) -> Result<(), StoreError> {
+        let Some(job) = &mut self.early.job else {
+            return Ok(());
+        };
+        let outcome = finished(job.await);
+        self.early.job = None;
+        outcome
+    }
 }
 
 #[async_trait]
@@ -113,6 +156,9 @@ impl StageWriter for Stage {
             return Ok(());
         }
         let file = self.file().await?;
+        if let Some(file) = &file {
+            self.flush_early(file).await?;
+        }
         let (place, batch) = (self.place.clone(), std::mem::take(&mut self.waiting));
         self.disk = Disk::Writing(spawn_blocking(move || StageFile::put(&place, file, &batch)));
         Ok(())
@@ -124,6 +170,7 @@ impl StageWriter for Stage {
             notes: Vec::new(),
         };
         let file = self.file().await?;
+        self.flushed_early().await?;
         if self.length > self.place.safe {
             let (place, batch) = (self.place, self.waiting);
             blocking(move || StageFile::put(&place, file, &batch)?.sync(&place)).await?;
@@ -137,6 +184,7 @@ impl StageWriter for Stage {
             return Err(StoreError::StageLost { id, wanted, found });
         }
         let file = self.file().await?;
+        self.flushed_early().await?;
         let (place, batch, key) = (self.place, self.waiting, key.clone());
         blocking(move || {
             if file.is_none() && place.adopt_whole(&batch, &key)? {

@@ -9,6 +9,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, IoSlice, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use dockhand_oci::UploadId;
@@ -21,7 +22,7 @@ use crate::layout::UPLOADS;
 
 /// An open stage.
 pub(super) struct StageFile {
-    file: File,
+    file: Arc<File>,
     length: u64,
     /// Whether the name of the file is new, so that its folder has to be synced.
     new: bool,
@@ -54,7 +55,7 @@ impl StageFile {
                 .map_err(|e| place.failed("cutting", e))?;
         }
         Ok(Self {
-            file,
+            file: Arc::new(file),
             length: wanted,
             new: false,
         })
@@ -78,7 +79,7 @@ impl StageFile {
             .map_err(copying)?;
         place.shared.folders.sync(UPLOADS)?;
         Ok(Self {
-            file,
+            file: Arc::new(file),
             length: place.safe,
             new: false,
         })
@@ -95,7 +96,7 @@ impl StageFile {
         };
         let file = made.map_err(|e| place.failed("making", e))?;
         Ok(Self {
-            file,
+            file: Arc::new(file),
             length: 0,
             new: true,
         })
@@ -127,7 +128,7 @@ impl StageFile {
     /// Makes the bytes safe, and the name if it is new.
     pub(super) fn sync(self, place: &Place) -> Result<(), StoreError> {
         place.shared.folders.writable()?;
-        self.flush(place)?;
+        flush(&self.file, place)?;
         if self.new {
             place
                 .shared
@@ -153,7 +154,7 @@ impl StageFile {
                 found,
             });
         }
-        self.flush(place)?;
+        flush(&self.file, place)?;
         let folders = &place.shared.folders;
         { folders.prepare(key) }
             .and_then(|()| self.rename(place, key))
@@ -173,12 +174,18 @@ impl StageFile {
         renamed.map_err(|e| place.failed(&format!("naming {key:?}"), e))
     }
 
-    fn flush(&self, place: &Place) -> Result<(), StoreError> {
-        self.file.sync_all().map_err(|e| {
-            tracing::error!(id = %place.id, error = %e, "a stage could not be synced and is dropped");
-            place.forget();
-            place.failed("syncing", e)
-        })
+    /// Bytes in the file.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// A job that makes the bytes safe that are there when it runs.
+    pub(super) fn flush_later(
+        &self,
+        place: Arc<Place>,
+    ) -> impl FnOnce() -> Result<(), StoreError> + Send + 'static {
+        let file = self.file.clone();
+        move || flush(&file, &place)
     }
 
     /// Takes back what is not safe.
@@ -189,6 +196,14 @@ impl StageFile {
             tracing::warn!(id = %place.id, %error, "a stage could not be cut back");
         }
     }
+}
+
+fn flush(file: &File, place: &Place) -> Result<(), StoreError> {
+    file.sync_all().map_err(|e| {
+        tracing::error!(id = %place.id, error = %e, "a stage could not be synced and is dropped");
+        place.forget();
+        place.failed("syncing", e)
+    })
 }
 
 /// Gives a file a second name, in the place of whatever has that name. When it fails, the file does
