@@ -24,8 +24,8 @@ const LISTS_FRESH: Duration = Duration::from_secs(24 * 60 * 60);
 enum Source {
     /// A Debian or Ubuntu package.
     Apt(&'static str),
-    /// A Go program: the package to install, and its version.
-    Go(&'static str, &'static str),
+    /// A Go program: its module, the version of it, and the folder of the program in it.
+    Go(&'static str, &'static str, &'static str),
 }
 
 /// Every program that is known here. A Go program is pinned: a newer client may ask for more.
@@ -41,21 +41,23 @@ const TOOLS: &[(&str, Source)] = &[
     (
         "crane",
         Source::Go(
-            "github.com/google/go-containerregistry/cmd/crane",
+            "github.com/google/go-containerregistry",
             "v0.22.1",
+            "cmd/crane",
         ),
     ),
-    ("oras", Source::Go("oras.land/oras/cmd/oras", "v1.3.2")),
+    ("oras", Source::Go("oras.land/oras", "v1.3.2", "cmd/oras")),
     (
         "regctl",
-        Source::Go("github.com/regclient/regclient/cmd/regctl", "v0.11.7"),
+        Source::Go("github.com/regclient/regclient", "v0.11.7", "cmd/regctl"),
     ),
     // CNCF Distribution; its program is called `registry`.
     (
         "registry",
         Source::Go(
-            "github.com/distribution/distribution/v3/cmd/registry",
+            "github.com/distribution/distribution/v3",
             "v3.1.2",
+            "cmd/registry",
         ),
     ),
 ];
@@ -76,17 +78,17 @@ pub(crate) fn require(name: &str) -> Result<PathBuf> {
         .map(|(_, source)| *source);
     // A pinned program lies under a name that carries the pin.
     let ours = match known {
-        Some(Source::Go(_, version)) => bin.join(format!("{name}-{version}")),
+        Some(Source::Go(_, version, _)) => bin.join(format!("{name}-{version}")),
         _ => bin.join(name),
     };
     if ours.is_file() {
         return Ok(ours);
     }
     match known {
-        Some(Source::Go(package, version)) => match (on_path("go"), on_path(name)) {
+        Some(Source::Go(module, version, program)) => match (on_path("go"), on_path(name)) {
             // Without Go, a program of any version is better than none.
             (None, Some(path)) => Ok(path),
-            _ => go_install(package, version, &bin, &ours).map(|()| ours),
+            _ => go_install(module, version, program, &ours).map(|()| ours),
         },
         Some(Source::Apt(package)) => match on_path(name) {
             Some(path) => Ok(path),
@@ -135,22 +137,67 @@ fn is_fresh(stamp: &Path) -> bool {
     })
 }
 
-/// Installs a Go program under a name that carries its version.
-fn go_install(package: &str, version: &str, bin: &Path, to: &Path) -> Result<()> {
-    let wanted = format!("{package}@{version}");
+/// Builds a Go program from its module, with exactly the dependencies that the module pins.
+///
+/// Not by `go install`: that also asks for the newest version, which some proxies do not tell.
+fn go_install(module: &str, version: &str, program: &str, to: &Path) -> Result<()> {
+    let wanted = format!("{module}/{program}@{version}");
     let how = || format!("{wanted} is missing: get it by `go install {wanted}`");
     println!("installing {wanted}");
+    let source = go_module(module, version, &[]).with_context(how)?;
+    go_build(Path::new(&source.folder), program, to).with_context(how)
+}
+
+/// A module in Go's cache.
+#[derive(Debug)]
+pub(crate) struct GoModule {
+    /// Where its sources lie; not to be written to.
+    pub(crate) folder: PathBuf,
+    /// Its checksum, as `go.sum` has it.
+    pub(crate) sum: String,
+}
+
+/// Downloads a module; with variables of the environment of `go` that differ from the usual.
+pub(crate) fn go_module(
+    module: &str,
+    version: &str,
+    environment: &[(&str, &str)],
+) -> Result<GoModule> {
+    let wanted = format!("{module}@{version}");
+    // Away from any `go.mod`, and with no flags of the caller's.
+    let folder = tempfile::tempdir()?;
+    let mut go = go()?;
+    go.args(["mod", "download", "-json", &wanted])
+        .current_dir(folder.path());
+    let output = run(go.envs(environment.iter().copied()), INSTALL)?.success()?;
+    let answer: serde_json::Value = serde_json::from_str(&output.stdout)?;
+    let text = |key: &str| {
+        let value = answer[key].as_str();
+        value
+            .map(str::to_owned)
+            .with_context(|| format!("go says no {key} of {wanted}"))
+    };
+    Ok(GoModule {
+        folder: text("Dir")?.into(),
+        sum: text("Sum")?,
+    })
+}
+
+/// Builds a program from a folder of Go sources.
+pub(crate) fn go_build(folder: &Path, program: &str, to: &Path) -> Result<()> {
+    let bin = to.parent().context("no folder to build into")?;
     fs::create_dir_all(bin)?;
-    // A folder of its own: `go install` names the program by its package, without a version.
+    // Under another name first: another run may look for the program meanwhile.
     let fresh = tempfile::tempdir_in(bin)?;
-    run(
-        go()?.args(["install", &wanted]).env("GOBIN", fresh.path()),
-        INSTALL,
-    )?
-    .success()
-    .with_context(how)?;
-    let program = package.rsplit('/').next().unwrap_or(package);
-    fs::rename(fresh.path().join(program), to).with_context(how)
+    let built = fresh.path().join("program");
+    let mut go = go()?;
+    go.arg("build")
+        .arg("-C")
+        .arg(folder)
+        .args(["-buildvcs=false", "-o"])
+        .arg(&built);
+    run(go.arg(format!("./{program}")), INSTALL)?.success()?;
+    Ok(fs::rename(built, to)?)
 }
 
 /// The `go` command, for what is built from source.

@@ -1,0 +1,158 @@
+//! A client program on its own ground: a home folder of its own, a bound on every run, and the words
+//! of its command line split at spaces.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, bail, ensure};
+
+use super::image::Image;
+use super::peer::{Peer, Scheme};
+use crate::process::{self, Output};
+use crate::report::Report;
+use crate::tools;
+
+/// No command of a client moves more than some tens of MB.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// What the checks of one client have in hand.
+pub(super) struct Session<'a> {
+    /// The registry.
+    pub(super) peer: &'a Peer,
+    /// The image to push.
+    pub(super) image: &'a Image,
+    report: &'a mut Report,
+    name: &'static str,
+    program: PathBuf,
+    environment: Vec<(&'static str, OsString)>,
+}
+
+impl<'a> Session<'a> {
+    /// A session of the program `name`, which is installed when it is missing.
+    pub(super) fn new(
+        name: &'static str,
+        peer: &'a Peer,
+        image: &'a Image,
+        report: &'a mut Report,
+    ) -> Result<Self> {
+        let program = tools::require(name)?;
+        let home = peer.folder().join(format!("{name}-home"));
+        fs::create_dir_all(&home)?;
+        // Some clients insist that the file is there when the folder is named.
+        fs::write(home.join("config.json"), "{}")?;
+        let environment = vec![
+            ("HOME", home.clone().into_os_string()),
+            ("DOCKER_CONFIG", home.into_os_string()),
+        ];
+        Ok(Self {
+            peer,
+            image,
+            report,
+            name,
+            program,
+            environment,
+        })
+    }
+
+    /// Sets a variable of the client's environment.
+    pub(super) fn env(&mut self, name: &'static str, value: impl Into<OsString>) {
+        self.environment.push((name, value.into()));
+    }
+
+    /// Whether the registry speaks TLS.
+    pub(super) fn tls(&self) -> bool {
+        self.peer.scheme == Scheme::Https
+    }
+
+    /// A repository of the registry by its last name, as image references have it.
+    pub(super) fn repository(&self, name: &str) -> String {
+        format!("{}/{}/{name}", self.peer.authority, self.name)
+    }
+
+    /// A folder for what the client writes.
+    pub(super) fn folder(&self, name: &str) -> PathBuf {
+        self.peer.folder().join(format!("{}-{name}", self.name))
+    }
+
+    /// Runs the client; an error unless it ends well. Gives its standard output without the last
+    /// line end.
+    pub(super) fn run(&self, words: &str) -> Result<String> {
+        let output = self.output(words)?.success()?;
+        Ok(output.stdout.trim_end().to_owned())
+    }
+
+    /// Runs the client; an error unless it fails, and says so of the registry's answer.
+    pub(super) fn refused(&self, words: &str) -> Result<String> {
+        let output = self.output(words)?;
+        ensure!(
+            !output.status.success(),
+            "`{}` went well:\n{}",
+            output.line,
+            output.stdout
+        );
+        Ok(output.stderr)
+    }
+
+    fn output(&self, words: &str) -> Result<Output> {
+        let mut command = Command::new(&self.program);
+        command
+            .args(words.split_whitespace())
+            .envs(self.environment.iter().cloned());
+        // What the caller has set for his own work is nothing to the checks.
+        command
+            .env_remove("REGISTRY_AUTH_FILE")
+            .current_dir(self.peer.folder());
+        process::run(&mut command, LIMIT)
+    }
+
+    /// Records a check of this client.
+    pub(super) fn check(&mut self, what: &str, check: impl FnOnce(&Self) -> Result<String>) {
+        let name = format!("{} {}: {what}", self.name, self.peer.scheme.name());
+        let began = std::time::Instant::now();
+        let result = check(self).map_err(|error| {
+            let log = self.peer.log_tail();
+            if log.is_empty() {
+                format!("{error:#}")
+            } else {
+                format!("{error:#}\n    -- registry:\n{log}")
+            }
+        });
+        self.report.record(&name, result, began.elapsed());
+    }
+}
+
+/// An error unless both are the same.
+pub(super) fn same(what: &str, is: &str, wanted: &str) -> Result<String> {
+    ensure!(is == wanted, "{what} is {is:?}, wanted {wanted:?}");
+    Ok(wanted.to_owned())
+}
+
+/// An error unless the text has the word in it.
+pub(super) fn has(text: &str, word: &str) -> Result<()> {
+    if !text.contains(word) {
+        bail!("no {word:?} in:\n{}", process::tail(text));
+    }
+    Ok(())
+}
+
+/// An error when the text has the word in it.
+pub(super) fn has_not(text: &str, word: &str) -> Result<()> {
+    if text.contains(word) {
+        bail!("still {word:?} in:\n{}", process::tail(text));
+    }
+    Ok(())
+}
+
+/// An error unless the folder has a file of this name with these bytes.
+pub(super) fn file_is(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let found = fs::read(folder.join(name))?;
+    ensure!(
+        found == bytes,
+        "{name} came back with {} bytes, other than were sent",
+        found.len()
+    );
+    Ok(())
+}

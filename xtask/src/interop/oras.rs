@@ -1,0 +1,145 @@
+//! oras: artifacts of any kind.
+
+use std::fs;
+
+use anyhow::Result;
+
+use super::client::{Session, file_is, has, has_not, same};
+use super::image::{digest_of_layout, noise};
+
+/// All checks of oras.
+pub(super) fn checks(client: &mut Session<'_>) -> Result<()> {
+    let trust = |prefix: &str| {
+        if client.tls() {
+            format!(
+                "--{prefix}ca-file {}",
+                client.peer.authority_certificate.display()
+            )
+        } else {
+            format!("--{prefix}plain-http")
+        }
+    };
+    let (at, to, from) = (trust(""), trust("to-"), trust("from-"));
+    let (image, copy) = (client.repository("image"), client.repository("copy"));
+    client.check("push", |client| {
+        client.run(&format!(
+            "cp --from-oci-layout {} {to} {image}:v1",
+            client.image.reference()
+        ))?;
+        let digest = client.run(&format!("resolve {at} {image}:v1"))?;
+        same(
+            "the digest of the pushed index",
+            &digest,
+            &client.image.digest,
+        )
+    });
+    client.check("pull", |client| {
+        let folder = client.folder("pulled");
+        client.run(&format!(
+            "cp {from} {image}:v1 --to-oci-layout {}:v1",
+            folder.display()
+        ))?;
+        same(
+            "the digest of the pulled index",
+            &digest_of_layout(&folder)?,
+            &client.image.digest,
+        )
+    });
+    artifacts(client, &at, &image);
+    client.check("copy with referrers", |client| {
+        client.run(&format!("cp -r {from} {to} {image}:v1 {copy}:v1"))?;
+        let digest = client.run(&format!("resolve {at} {copy}:v1"))?;
+        has(
+            &client.run(&format!("discover {at} {copy}:v1"))?,
+            "application/x-note",
+        )?;
+        same("the digest of the copy", &digest, &client.image.digest)
+    });
+    client.check("tag", |client| {
+        client.run(&format!("tag {at} {image}:v1 v2 v3"))?;
+        let digest = client.run(&format!("resolve {at} {image}:v3"))?;
+        same("the digest of the new tag", &digest, &client.image.digest)
+    });
+    client.check("list", |client| {
+        let tags = client.run(&format!("repo tags {at} {image}"))?;
+        has(
+            &client.run(&format!("repo ls {at} {}", client.peer.authority))?,
+            "oras/copy",
+        )?;
+        same("the list of tags", &tags.replace('\n', " "), "v1 v2 v3")
+    });
+    blobs(client, &at, &image);
+    client.check("delete a manifest", |client| {
+        let digest = &client.image.digest;
+        client.run(&format!("manifest delete {at} --force {image}@{digest}"))?;
+        has(
+            &client.refused(&format!("manifest fetch {at} {image}:v1"))?,
+            "not found",
+        )?;
+        let copied = client.run(&format!("resolve {at} {copy}:v1"))?;
+        same("the digest of the copy", &copied, digest)
+    });
+    Ok(())
+}
+
+/// A file is pushed and pulled; another is attached to the image, and found there.
+fn artifacts(client: &mut Session<'_>, at: &str, image: &str) {
+    let (file, bytes) = ("note.bin", noise(8, 300_000));
+    let folder = client.folder("artifact");
+    let written = fs::create_dir_all(&folder).and_then(|()| fs::write(folder.join(file), &bytes));
+    let path = "--disable-path-validation";
+    let source = format!("{}:application/x-note", folder.join(file).display());
+    let single = client.repository("artifact");
+    client.check("push and pull an artifact", |client| {
+        written?;
+        let kind = "--artifact-type application/x-note";
+        client.run(&format!("push {at} {path} {kind} {single}:v1 {source}"))?;
+        let back = client.folder("artifact-back");
+        client.run(&format!(
+            "pull {at} --allow-path-traversal {single}:v1 -o {}",
+            back.display()
+        ))?;
+        file_is(&folder, file, &bytes)?;
+        Ok("300,000 bytes".to_owned())
+    });
+    client.check("attach and discover", |client| {
+        let kind = "--artifact-type application/x-note";
+        client.run(&format!("attach {at} {path} {kind} {image}:v1 {source}"))?;
+        has(
+            &client.run(&format!("discover {at} {image}:v1"))?,
+            "application/x-note",
+        )?;
+        let other = "--artifact-type application/x-other";
+        has_not(
+            &client.run(&format!("discover {at} {other} {image}:v1"))?,
+            "application/x-note",
+        )?;
+        Ok("application/x-note".to_owned())
+    });
+}
+
+fn blobs(client: &mut Session<'_>, at: &str, image: &str) {
+    client.check("push, fetch and delete a blob", |client| {
+        let bytes = noise(9, 5 << 20);
+        let folder = client.folder("blob");
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("sent"), &bytes)?;
+        let digest = super::image::sha256(&bytes);
+        let (sent, back) = (folder.join("sent"), folder.join("back"));
+        client.run(&format!(
+            "blob push {at} {image}@{digest} {}",
+            sent.display()
+        ))?;
+        client.run(&format!(
+            "blob fetch {at} {image}@{digest} -o {}",
+            back.display()
+        ))?;
+        file_is(&folder, "back", &bytes)?;
+        client.run(&format!("blob delete {at} --force {image}@{digest}"))?;
+        has(
+            &client.refused(&format!("blob fetch {at} --descriptor {image}@{digest}"))?,
+            "not found",
+        )?;
+        Ok(digest)
+    });
+}

@@ -1,0 +1,165 @@
+//! The registry that a part talks to, over plain HTTP or over TLS.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Result;
+use tempfile::TempDir;
+
+use crate::dockhand::{Dockhand, Running, Serve};
+use crate::process::run;
+use crate::tools;
+
+/// Making a key and signing with it takes a moment.
+const OPENSSL: Duration = Duration::from_secs(30);
+
+/// How a registry is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    /// Without encryption.
+    Http,
+    /// With a certificate of our own authority.
+    Https,
+}
+
+impl Scheme {
+    /// Both, in the order in which parts go through them.
+    pub(super) const ALL: [Self; 2] = [Self::Http, Self::Https];
+
+    /// As it stands in the names of results.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// A registry on 127.0.0.1 that lives as long as this value, with a folder of its own.
+#[derive(Debug)]
+pub(super) struct Peer {
+    /// How it is reached.
+    pub(super) scheme: Scheme,
+    /// `host:port`, as image references begin.
+    pub(super) authority: String,
+    /// The certificate of the authority that signed its certificate.
+    pub(super) authority_certificate: PathBuf,
+    running: Option<Running>,
+    dockhand: Option<Dockhand>,
+    folder: TempDir,
+}
+
+impl Peer {
+    /// Starts dockhand on an empty data folder, with variables of its environment.
+    pub(super) fn start(
+        dockhand: &Dockhand,
+        scheme: Scheme,
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
+        let folder = TempDir::with_prefix("dockhand-interop-")?;
+        let certificate = folder.path().join("ca.pem");
+        if scheme == Scheme::Https {
+            certificates(folder.path())?;
+        }
+        let mut peer = Self {
+            scheme,
+            authority: String::new(),
+            authority_certificate: certificate,
+            running: None,
+            dockhand: Some(dockhand.clone()),
+            folder,
+        };
+        let serve = peer.serve(dockhand);
+        let serve = environment
+            .iter()
+            .fold(serve, |serve, (name, value)| serve.env(name, value));
+        let running = serve.start()?;
+        running.authority().clone_into(&mut peer.authority);
+        peer.running = Some(running);
+        Ok(peer)
+    }
+
+    /// A registry that runs already, over plain HTTP.
+    pub(super) fn existing(url: &str) -> Result<Self> {
+        let authority = url
+            .trim_end_matches('/')
+            .trim_start_matches("http://")
+            .to_owned();
+        let folder = TempDir::with_prefix("dockhand-interop-")?;
+        Ok(Self {
+            scheme: Scheme::Http,
+            authority,
+            authority_certificate: PathBuf::new(),
+            running: None,
+            dockhand: None,
+            folder,
+        })
+    }
+
+    fn serve(&self, dockhand: &Dockhand) -> Serve {
+        let folder = self.folder.path();
+        let serve = dockhand.serve(&folder.join("data"));
+        match self.scheme {
+            Scheme::Http => serve,
+            Scheme::Https => serve.tls(&folder.join("server.pem"), &folder.join("server.key")),
+        }
+    }
+
+    /// Kills the registry at once and starts it again at the same address.
+    pub(super) fn crash(&mut self) -> Result<()> {
+        let (Some(running), Some(dockhand)) = (self.running.as_mut(), self.dockhand.clone()) else {
+            anyhow::bail!("only a registry that was started here can be killed");
+        };
+        running.server.kill()?;
+        let again = self.serve(&dockhand).listen(&self.authority).start()?;
+        self.running = Some(again);
+        Ok(())
+    }
+
+    /// `https://host:port`.
+    pub(super) fn url(&self) -> String {
+        format!("{}://{}", self.scheme.name(), self.authority)
+    }
+
+    /// The end of the registry's log, when it was started here.
+    pub(super) fn log_tail(&self) -> String {
+        self.running
+            .as_ref()
+            .map(|running| running.server.log_tail())
+            .unwrap_or_default()
+    }
+
+    /// A folder that goes with this value, for what clients keep and write.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// Makes an authority and a certificate for 127.0.0.1 that it signed: `ca.pem`, `server.pem`,
+/// `server.key`.
+fn certificates(folder: &Path) -> Result<()> {
+    let openssl = |words: &str| -> Result<()> {
+        let mut command = Command::new(tools::require("openssl")?);
+        command
+            .current_dir(folder)
+            .arg(words.split(' ').next().unwrap_or_default());
+        run(command.args(words.split(' ').skip(1)), OPENSSL)?.success()?;
+        Ok(())
+    };
+    fs::write(
+        folder.join("san"),
+        "subjectAltName=IP:127.0.0.1,DNS:localhost\n",
+    )?;
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    openssl(&format!(
+        "req -x509 {key} -days 2 -subj /CN=interop -keyout ca.key -out ca.pem"
+    ))?;
+    openssl(&format!(
+        "req {key} -subj /CN=127.0.0.1 -keyout server.key -out server.csr"
+    ))?;
+    openssl(
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile san -out server.pem",
+    )
+}

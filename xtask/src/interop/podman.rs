@@ -1,0 +1,96 @@
+//! podman: a container engine, here with storage of its own that no other engine sees.
+
+use std::fs;
+
+use anyhow::Result;
+
+use super::client::{Session, has, same};
+use super::skopeo::certificates;
+
+/// All checks of podman. It has no command to delete what a registry holds.
+pub(super) fn checks(client: &mut Session<'_>) -> Result<()> {
+    let trust = format!("--{}", certificates(client)?);
+    // The only driver that needs nothing of the kernel.
+    let (root, run) = (client.folder("root"), client.folder("run"));
+    let engine = format!(
+        "--root {} --runroot {} --storage-driver vfs --events-backend file --cgroup-manager cgroupfs",
+        root.display(),
+        run.display(),
+    );
+    policy(client)?;
+    let (image, copy) = (client.repository("image"), client.repository("copy"));
+    let id = client
+        .image
+        .amd64_config
+        .trim_start_matches("sha256:")
+        .to_owned();
+    client.check("push", |client| {
+        client.run(&format!(
+            "{engine} pull --arch amd64 oci:{}",
+            client.image.reference()
+        ))?;
+        client.run(&format!("{engine} tag {id} {image}:v1"))?;
+        client.run(&format!("{engine} push {trust} {image}:v1"))?;
+        Ok(id.clone())
+    });
+    client.check("pull", |client| {
+        client.run(&format!("{engine} rmi --force {id}"))?;
+        let pulled = client.run(&format!("{engine} pull --quiet {trust} {image}:v1"))?;
+        same("the id of the pulled image", &pulled, &id)
+    });
+    client.check("build on it and push", |client| {
+        let folder = client.folder("build");
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("hello"), "hello\n")?;
+        fs::write(
+            folder.join("Containerfile"),
+            format!("FROM {image}:v1\nCOPY hello /hello\n"),
+        )?;
+        let flags = "--isolation chroot --quiet --layers=false";
+        let tag = format!("--tag {image}:built");
+        client.run(&format!(
+            "{engine} build {flags} {trust} {tag} {}",
+            folder.display()
+        ))?;
+        client.run(&format!("{engine} push {trust} {image}:built"))
+    });
+    client.check("copy", |client| {
+        client.run(&format!("{engine} tag {id} {copy}:v1"))?;
+        client.run(&format!("{engine} push {trust} {copy}:v1"))?;
+        client.run(&format!("{engine} rmi --force {id}"))?;
+        let pulled = client.run(&format!("{engine} pull --quiet {trust} {copy}:v1"))?;
+        same("the id of the copy", &pulled, &id)
+    });
+    client.check("push and inspect an index", |client| {
+        let list = client.repository("list");
+        client.run(&format!("{engine} manifest create {list}:v1"))?;
+        client.run(&format!(
+            "{engine} manifest add {trust} {list}:v1 docker://{image}:v1"
+        ))?;
+        client.run(&format!(
+            "{engine} manifest push --all {trust} {list}:v1 docker://{list}:v1"
+        ))?;
+        let pulled = client.run(&format!(
+            "{engine} pull --quiet {trust} --arch amd64 {list}:v1"
+        ))?;
+        same("the id of the image in the index", &pulled, &id)
+    });
+    client.check("list", |client| {
+        let tags = client.run(&format!("{engine} search --list-tags {trust} {image}"))?;
+        has(&tags, "v1")?;
+        has(&tags, "built")?;
+        Ok("v1, built".to_owned())
+    });
+    Ok(())
+}
+
+/// Engines refuse to pull without a policy, which a minimal installation may lack.
+fn policy(client: &Session<'_>) -> Result<()> {
+    let folder = client.peer.folder().join("podman-home/.config/containers");
+    fs::create_dir_all(&folder)?;
+    fs::write(
+        folder.join("policy.json"),
+        r#"{"default":[{"type":"insecureAcceptAnything"}]}"#,
+    )?;
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! regctl: regclient, the most complete client of the distribution specification.
+
+use std::fs;
+
+use anyhow::Result;
+
+use super::client::{Session, file_is, has, has_not, same};
+use super::image::{digest_of_layout, noise, sha256};
+
+/// All checks of regctl.
+pub(super) fn checks(client: &mut Session<'_>) -> Result<()> {
+    let host = &client.peer.authority;
+    if client.tls() {
+        let certificate = client.peer.authority_certificate.display();
+        // The certificate itself is the value, and it has spaces: a file of settings takes it.
+        let pem = fs::read_to_string(certificate.to_string())?;
+        let settings =
+            serde_json::json!({ "hosts": { host: { "tls": "enabled", "regcert": pem } } });
+        let file = client.folder("settings.json");
+        fs::write(&file, settings.to_string())?;
+        client.env("REGCTL_CONFIG", file);
+    } else {
+        let settings = serde_json::json!({ "hosts": { host: { "tls": "disabled" } } });
+        let file = client.folder("settings.json");
+        fs::write(&file, settings.to_string())?;
+        client.env("REGCTL_CONFIG", file);
+    }
+    let (image, copy) = (client.repository("image"), client.repository("copy"));
+    push_and_pull(client, &image);
+    artifacts(client, &image);
+    client.check("copy with referrers", |client| {
+        client.run(&format!("image copy --referrers {image}:v1 {copy}:v1"))?;
+        let digest = client.run(&format!("image digest {copy}:v1"))?;
+        has(
+            &client.run(&format!("artifact list {copy}:v1"))?,
+            "application/x-note",
+        )?;
+        same("the digest of the copy", &digest, &client.image.digest)
+    });
+    client.check("list", |client| {
+        client.run(&format!("image copy {image}:v1 {image}:v2"))?;
+        let tags = client.run(&format!("tag ls {image}"))?;
+        has(
+            &client.run(&format!("repo ls {}", client.peer.authority))?,
+            "regctl/copy",
+        )?;
+        same("the list of tags", &tags.replace('\n', " "), "v1 v2")
+    });
+    client.check("delete a tag", |client| {
+        client.run(&format!("tag delete {image}:v2"))?;
+        has_not(&client.run(&format!("tag ls {image}"))?, "v2")?;
+        let digest = client.run(&format!("image digest {image}:v1"))?;
+        same("the digest of the other tag", &digest, &client.image.digest)
+    });
+    client.check("delete a manifest", |client| {
+        client.run(&format!("manifest delete {image}@{}", client.image.digest))?;
+        has(
+            &client.refused(&format!("manifest get {image}:v1"))?,
+            "not found",
+        )?;
+        let digest = client.run(&format!("image digest {copy}:v1"))?;
+        same("the digest of the copy", &digest, &client.image.digest)
+    });
+    Ok(())
+}
+
+fn push_and_pull(client: &mut Session<'_>, image: &str) {
+    client.check("push", |client| {
+        client.run(&format!(
+            "image copy ocidir://{} {image}:v1",
+            client.image.reference()
+        ))?;
+        let digest = client.run(&format!("image digest {image}:v1"))?;
+        same(
+            "the digest of the pushed index",
+            &digest,
+            &client.image.digest,
+        )
+    });
+    client.check("pull", |client| {
+        let folder = client.folder("pulled");
+        client.run(&format!(
+            "image copy {image}:v1 ocidir://{}:v1",
+            folder.display()
+        ))?;
+        same(
+            "the digest of the pulled index",
+            &digest_of_layout(&folder)?,
+            &client.image.digest,
+        )
+    });
+    client.check("blob head, get and delete", |client| {
+        let config = &client.image.amd64_config;
+        has(&client.run(&format!("blob head {image} {config}"))?, config)?;
+        let text = client.run(&format!("blob get {image} {config}"))?;
+        same("the digest of the config", &sha256(text.as_bytes()), config)?;
+        let scratch = client.repository("scratch");
+        client.run(&format!("blob copy {image} {scratch} {config}"))?;
+        client.run(&format!("blob delete {scratch} {config}"))?;
+        has(
+            &client.refused(&format!("blob head {scratch} {config}"))?,
+            "not found",
+        )?;
+        client.run(&format!("blob head {image} {config}"))?;
+        Ok(config.clone())
+    });
+}
+
+/// Something is attached to the image, found again, and read back.
+fn artifacts(client: &mut Session<'_>, image: &str) {
+    client.check("attach, discover and read an artifact", |client| {
+        let folder = client.folder("artifact");
+        fs::create_dir_all(&folder)?;
+        let note = noise(7, 200_000);
+        fs::write(folder.join("note"), &note)?;
+        let file = folder.join("note");
+        let kind = "--artifact-type application/x-note --file-media-type application/x-note";
+        let note_at = format!("--subject {image}:v1 {kind} --file {}", file.display());
+        client.run(&format!("artifact put {note_at}"))?;
+        let found = client.run(&format!("artifact list {image}:v1 --format body"))?;
+        has(&found, "application/x-note")?;
+        let filter = "--filter-artifact-type application/x-other --format body";
+        has_not(
+            &client.run(&format!("artifact list {image}:v1 {filter}"))?,
+            "application/x-note",
+        )?;
+        let back = client.folder("artifact-back");
+        fs::create_dir_all(&back)?;
+        client.run(&format!(
+            "artifact get --subject {image}:v1 --output {}",
+            back.display()
+        ))?;
+        file_is(&back, "note", &note)?;
+        Ok("200,000 bytes".to_owned())
+    });
+}
