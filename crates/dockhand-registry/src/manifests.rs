@@ -10,9 +10,7 @@ use dockhand_oci::{
 };
 
 use crate::error::Error;
-use crate::metadata::{
-    Deleted, Edge, ManifestHead, ManifestPut, ManifestRow, Precondition, Put, Referrer,
-};
+use crate::metadata::{Deleted, Edge, ManifestPut, ManifestRow, Precondition, Put, Referrer};
 use crate::registry::Registry;
 
 /// A manifest that is being pushed.
@@ -58,19 +56,6 @@ impl Registry {
     ) -> Result<StoredManifest, Error> {
         let row = self.metadata.manifest(repo, reference).await?;
         row.ok_or_else(|| Error::ManifestUnknown(reference.clone()))
-    }
-
-    /// What there is to say of a manifest without its bytes.
-    ///
-    /// # Errors
-    /// [`Error::ManifestUnknown`].
-    pub async fn manifest_head(
-        &self,
-        repo: &RepoName,
-        reference: &Reference,
-    ) -> Result<ManifestHead, Error> {
-        let head = self.metadata.manifest_head(repo, reference).await?;
-        head.ok_or_else(|| Error::ManifestUnknown(reference.clone()))
     }
 
     /// Takes a manifest in: document, links, tags and history in one transaction.

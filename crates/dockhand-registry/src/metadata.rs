@@ -20,6 +20,7 @@ mod error;
 mod manifests;
 mod probe;
 mod put;
+mod recent;
 mod records;
 mod referrers;
 mod repositories;
@@ -34,9 +35,9 @@ mod contract;
 
 pub use error::{Cause, MetadataError};
 pub use records::{
-    BlobCommit, BlobDeleted, BlobRow, Committed, Deleted, Edge, Keyset, ManifestHead, ManifestPut,
-    ManifestRow, NewUpload, NextKey, Precondition, Put, Referrer, ReferrersQuery, Rows, Started,
-    TagEvent, UploadLimits, UploadRow,
+    BlobCommit, BlobDeleted, BlobRow, Committed, Deleted, Edge, Keyset, ManifestPut, ManifestRow,
+    NewUpload, NextKey, Precondition, Put, Referrer, ReferrersQuery, Rows, Started, TagEvent,
+    UploadLimits, UploadRow,
 };
 
 type Result<T> = std::result::Result<T, MetadataError>;
@@ -48,6 +49,7 @@ type Result<T> = std::result::Result<T, MetadataError>;
 pub struct Metadata {
     engine: Engine,
     probed: probe::Probed,
+    recent: recent::Recent,
 }
 
 /// Opening, closing, and how it is doing.
@@ -72,7 +74,21 @@ impl Metadata {
         Self {
             engine,
             probed: probe::Probed::default(),
+            recent: recent::Recent::default(),
         }
+    }
+
+    /// Writes what moves or deletes, so that rows that were read before it are read again.
+    async fn change<T, F>(&self, doing: &'static str, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn sql::Sql) -> std::result::Result<T, sql::DbError> + Send + 'static,
+    {
+        let writing = self.recent.writing();
+        // The mark goes with the outcome, which is dropped only after the commit, whoever waits.
+        let work = move |sql: &mut dyn sql::Sql| Ok((work(sql)?, writing));
+        let (outcome, _writing) = self.engine.write(doing, work).await?;
+        Ok(outcome)
     }
 
     /// Whether it can be written to, tried at most once a second.
@@ -103,11 +119,19 @@ impl Metadata {
     /// # Errors
     /// When the database cannot be read.
     pub async fn blob(&self, repo: &RepoName, digest: &Digest) -> Result<Option<BlobRow>> {
-        let (repo, digest) = (repo.clone(), *digest);
+        let key = (repo.clone(), *digest);
+        let now = self.recent.moment();
+        if let Some(row) = now.and_then(|now| self.recent.blob(now, &key)) {
+            return Ok(Some(row));
+        }
+        let (repo, digest) = key.clone();
         let find = move |sql: &mut dyn sql::Sql| blobs::find(sql, &repo, &digest);
-        self.engine
-            .read("looking for a blob", Effort::Point, find)
-            .await
+        let reading = self.engine.read("looking for a blob", Effort::Point, find);
+        let row = reading.await?;
+        if let (Some(now), Some(row)) = (now, &row) {
+            self.recent.keep_blob(now, key, row);
+        }
+        Ok(row)
     }
 
     /// Where the bytes of a digest are, or are to go.
@@ -155,7 +179,7 @@ impl Metadata {
     pub async fn delete_blob(&self, repo: &RepoName, digest: &Digest) -> Result<BlobDeleted> {
         let (repo, digest) = (repo.clone(), *digest);
         let work = move |sql: &mut dyn sql::Sql| blobs::delete(sql, &repo, &digest);
-        self.engine.write("deleting a blob", work).await
+        self.change("deleting a blob", work).await
     }
 
     /// Begins an upload, unless too many are open.
@@ -245,27 +269,21 @@ impl Metadata {
         repo: &RepoName,
         reference: &Reference,
     ) -> Result<Option<ManifestRow>> {
-        let (repo, reference) = (repo.clone(), reference.clone());
+        let key = (repo.clone(), reference.clone());
+        let now = self.recent.moment();
+        if let Some(row) = now.and_then(|now| self.recent.manifest(now, &key)) {
+            return Ok(Some(row));
+        }
+        let (repo, reference) = key.clone();
         let find = move |sql: &mut dyn sql::Sql| manifests::find(sql, &repo, &reference);
-        self.engine
-            .read("looking for a manifest", Effort::Point, find)
-            .await
-    }
-
-    /// A manifest without its bytes.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn manifest_head(
-        &self,
-        repo: &RepoName,
-        reference: &Reference,
-    ) -> Result<Option<ManifestHead>> {
-        let (repo, reference) = (repo.clone(), reference.clone());
-        let find = move |sql: &mut dyn sql::Sql| manifests::head(sql, &repo, &reference);
-        self.engine
-            .read("looking for a manifest", Effort::Point, find)
-            .await
+        let reading = self
+            .engine
+            .read("looking for a manifest", Effort::Point, find);
+        let row = reading.await?;
+        if let (Some(now), Some(row)) = (now, &row) {
+            self.recent.keep_manifest(now, key, row);
+        }
+        Ok(row)
     }
 
     /// Stores a manifest with its links, tags, history and referrers: all of it or nothing.
@@ -273,7 +291,11 @@ impl Metadata {
     /// # Errors
     /// When the database cannot be written.
     pub async fn put_manifest(&self, manifest: ManifestPut) -> Result<Put> {
+        let moves = !manifest.tags.is_empty();
         let work = move |sql: &mut dyn sql::Sql| put::put(sql, &manifest);
+        if moves {
+            return self.change("storing a manifest", work).await;
+        }
         self.engine.write("storing a manifest", work).await
     }
 
@@ -290,7 +312,7 @@ impl Metadata {
     ) -> Result<Deleted> {
         let (repo, tag, only_if) = (repo.clone(), tag.clone(), only_if.clone());
         let work = move |sql: &mut dyn sql::Sql| tags::delete(sql, &repo, &tag, &only_if, now);
-        self.engine.write("deleting a tag", work).await
+        self.change("deleting a tag", work).await
     }
 
     /// Deletes a manifest with every tag that points at it, each of which is remembered.
@@ -307,7 +329,7 @@ impl Metadata {
         let (repo, digest, only_if) = (repo.clone(), *digest, only_if.clone());
         let work =
             move |sql: &mut dyn sql::Sql| manifests::delete(sql, &repo, &digest, &only_if, now);
-        self.engine.write("deleting a manifest", work).await
+        self.change("deleting a manifest", work).await
     }
 
     /// A page of the tags of a repository, in the order of their bytes; nothing when the repository

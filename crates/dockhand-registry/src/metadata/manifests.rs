@@ -5,9 +5,9 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use dockhand_oci::{Digest, Reference, RepoName};
 
-use super::codec::{DigestKey, digest, time, unsigned};
-use super::records::{Deleted, ManifestHead, ManifestRow, Precondition};
-use super::sql::{DbError, Sql, Value, first};
+use super::codec::{DigestKey, digest, time};
+use super::records::{Deleted, ManifestRow, Precondition};
+use super::sql::{DbError, Row, Sql, Value, first};
 use super::{referrers, repositories, tags};
 
 pub(super) const BY_TAG: &str = "SELECT m.digest, m.media_type, m.bytes FROM repository r
@@ -16,15 +16,6 @@ pub(super) const BY_TAG: &str = "SELECT m.digest, m.media_type, m.bytes FROM rep
     WHERE r.name = ?1";
 
 pub(super) const BY_DIGEST: &str = "SELECT m.digest, m.media_type, m.bytes FROM repository r
-    JOIN manifest m ON m.repository = r.id AND m.digest = ?2
-    WHERE r.name = ?1";
-
-pub(super) const HEAD_BY_TAG: &str = "SELECT m.digest, m.media_type, m.size FROM repository r
-    JOIN tag t ON t.repository = r.id AND t.name = ?2
-    JOIN manifest m ON m.id = t.manifest
-    WHERE r.name = ?1";
-
-pub(super) const HEAD_BY_DIGEST: &str = "SELECT m.digest, m.media_type, m.size FROM repository r
     JOIN manifest m ON m.repository = r.id AND m.digest = ?2
     WHERE r.name = ?1";
 
@@ -42,46 +33,20 @@ pub(super) fn find(
     repo: &RepoName,
     reference: &Reference,
 ) -> Result<Option<ManifestRow>, DbError> {
-    by_reference(sql, repo, reference, (BY_TAG, BY_DIGEST), |row| {
+    let name = Value::Text(repo.as_str());
+    let read = |row: &dyn Row| {
         Ok(ManifestRow {
             digest: digest(row.blob(0)?)?,
             media_type: row.text(1)?.to_owned(),
             bytes: Bytes::copy_from_slice(row.blob(2)?),
         })
-    })
-}
-
-/// A manifest without its bytes.
-pub(super) fn head(
-    sql: &mut dyn Sql,
-    repo: &RepoName,
-    reference: &Reference,
-) -> Result<Option<ManifestHead>, DbError> {
-    by_reference(sql, repo, reference, (HEAD_BY_TAG, HEAD_BY_DIGEST), |row| {
-        Ok(ManifestHead {
-            digest: digest(row.blob(0)?)?,
-            media_type: row.text(1)?.to_owned(),
-            size: unsigned(row.int(2)?)?,
-        })
-    })
-}
-
-fn by_reference<T>(
-    sql: &mut dyn Sql,
-    repo: &RepoName,
-    reference: &Reference,
-    (by_tag, by_digest): (&'static str, &'static str),
-    read: impl FnMut(&dyn super::sql::Row) -> Result<T, DbError>,
-) -> Result<Option<T>, DbError> {
-    let name = Value::Text(repo.as_str());
+    };
     match reference {
-        Reference::Tag(tag) => first(sql, by_tag, &[name, Value::Text(tag.as_str())], read),
-        Reference::Digest(wanted) => first(
-            sql,
-            by_digest,
-            &[name, DigestKey::new(wanted).value()],
-            read,
-        ),
+        Reference::Tag(tag) => first(sql, BY_TAG, &[name, Value::Text(tag.as_str())], read),
+        Reference::Digest(wanted) => {
+            let key = DigestKey::new(wanted);
+            first(sql, BY_DIGEST, &[name, key.value()], read)
+        }
     }
 }
 

@@ -28,17 +28,6 @@ pub struct ManifestRow {
     pub bytes: Bytes,
 }
 
-/// A manifest without its bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ManifestHead {
-    /// Its digest.
-    pub digest: Digest,
-    /// What it is served as.
-    pub media_type: String,
-    /// How many bytes it has.
-    pub size: u64,
-}
-
 /// A page of a list that is ordered by its keys, byte by byte.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keyset {

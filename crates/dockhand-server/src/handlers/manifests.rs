@@ -6,8 +6,8 @@
 use axum::body::Body;
 use dockhand_oci::{Digest, Endpoint, ErrorCode, Reference, RepoName, Tag};
 use dockhand_registry::Push;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::header::{ETAG, LOCATION};
+use http::{HeaderMap, HeaderName, Response, StatusCode};
 
 use super::{Answer, Call};
 use crate::body::whole;
@@ -18,17 +18,7 @@ const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const TAG: HeaderName = HeaderName::from_static("oci-tag");
 
 pub(crate) async fn get(call: Call<'_>, repo: &RepoName, reference: &Reference) -> Answer {
-    let registry = call.registry();
-    if call.asked.method == Method::HEAD {
-        let head = registry.manifest_head(repo, reference).await?;
-        let mut response = Response::new(Body::empty());
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, value(&head.media_type));
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(head.size));
-        identify(headers, &head.digest);
-        return Ok(unless_known(&call, &head.digest, response));
-    }
-    let manifest = registry.manifest(repo, reference).await?;
+    let manifest = call.registry().manifest(repo, reference).await?;
     let mut response = bytes_as(value(&manifest.media_type), manifest.bytes);
     identify(response.headers_mut(), &manifest.digest);
     Ok(unless_known(&call, &manifest.digest, response))

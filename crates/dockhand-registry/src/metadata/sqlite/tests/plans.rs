@@ -9,7 +9,7 @@ use crate::metadata::sqlite::connection::open_reader;
 use crate::metadata::{Metadata, blobs, manifests, referrers, repositories, tags, uploads};
 
 /// Every list, and the reads that pulls are made of.
-const READS: [&str; 11] = [
+const READS: [&str; 9] = [
     tags::PAGE,
     tags::HISTORY,
     repositories::PAGE,
@@ -18,8 +18,6 @@ const READS: [&str; 11] = [
     uploads::EXPIRED,
     manifests::BY_TAG,
     manifests::BY_DIGEST,
-    manifests::HEAD_BY_TAG,
-    manifests::HEAD_BY_DIGEST,
     blobs::FIND,
 ];
 
