@@ -6,6 +6,7 @@
 
 mod bench;
 mod dockhand;
+mod faults;
 mod interop;
 mod process;
 mod report;
@@ -27,6 +28,8 @@ struct Cli {
 enum Command {
     /// Speed and memory, beside CNCF Distribution and nginx
     Bench(bench::Args),
+    /// Crash campaigns: kills, power cuts, full disks
+    Faults(faults::Args),
     /// Conformance programs and real clients
     Interop(interop::Args),
 }
@@ -34,6 +37,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Bench(args) => bench::run(args),
+        Command::Faults(args) => faults::run(args),
         Command::Interop(args) => interop::run(args),
     };
     match result {
