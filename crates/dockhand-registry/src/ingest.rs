@@ -53,6 +53,10 @@ impl BodyError {
 /// in flight per upload stay under a MiB.
 const BATCH: usize = 256 * 1024;
 
+/// How many pieces a batch has at most, so that a client which sends single bytes does not make us
+/// keep a quarter of a million of them.
+const CHUNKS: usize = 1024;
+
 /// What is hashed where it is, because a hop to another thread would cost as much.
 const INLINE: usize = 32 * 1024;
 
@@ -66,7 +70,7 @@ pub(crate) async fn ingest(
     hash: Hasher,
     limit: u64,
 ) -> (Option<Hasher>, Result<(), Error>) {
-    let mut hashing = Hashing::Here(hash);
+    let mut hashing = Hashing::Here(Box::new(hash));
     let mut outcome = Ok(());
     let mut open = true;
     while open && outcome.is_ok() {
@@ -85,7 +89,7 @@ pub(crate) async fn ingest(
         };
         let size: usize = batch.iter().map(Bytes::len).sum();
         if hash.length() + size as u64 > limit {
-            return (Some(hash), Err(Error::BlobTooLarge { limit }));
+            return (Some(*hash), Err(Error::BlobTooLarge { limit }));
         }
         hashing = Hashing::start(hash, batch.clone(), size);
         if let Err(error) = writer.write(batch).await {
@@ -93,7 +97,7 @@ pub(crate) async fn ingest(
         }
     }
     match hashing.wait().await {
-        Ok(hash) => (Some(hash), outcome),
+        Ok(hash) => (Some(*hash), outcome),
         Err(error) => (None, Err(error)),
     }
 }
@@ -102,7 +106,7 @@ pub(crate) async fn ingest(
 async fn gather(body: &mut Body) -> (Vec<Bytes>, Option<Result<(), BodyError>>) {
     let mut batch = Vec::new();
     let mut size = 0;
-    while size < BATCH {
+    while size < BATCH && batch.len() < CHUNKS {
         match body.next().await {
             Some(Ok(chunk)) if chunk.is_empty() => {}
             Some(Ok(chunk)) => {
@@ -118,12 +122,12 @@ async fn gather(body: &mut Body) -> (Vec<Bytes>, Option<Result<(), BodyError>>) 
 
 /// A hash at rest, or one that is running on another thread.
 enum Hashing {
-    Here(Hasher),
-    There(JoinHandle<Hasher>),
+    Here(Box<Hasher>),
+    There(JoinHandle<Box<Hasher>>),
 }
 
 impl Hashing {
-    fn start(mut hash: Hasher, batch: Vec<Bytes>, size: usize) -> Self {
+    fn start(mut hash: Box<Hasher>, batch: Vec<Bytes>, size: usize) -> Self {
         let run = move || {
             batch.iter().for_each(|chunk| hash.update(chunk));
             hash
@@ -135,9 +139,9 @@ impl Hashing {
         }
     }
 
-    async fn wait(&mut self) -> Result<Hasher, Error> {
+    async fn wait(self) -> Result<Box<Hasher>, Error> {
         match self {
-            Self::Here(hash) => Ok(hash.clone()),
+            Self::Here(hash) => Ok(hash),
             Self::There(running) => running.await.map_err(|e| Error::Internal(Box::new(e))),
         }
     }

@@ -110,6 +110,39 @@ async fn a_file_that_was_cut_short_is_an_error_and_never_a_short_body() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_is_not_in_the_cache_comes_from_the_disk() {
+    use rustix::fs::{Advice, fadvise};
+
+    const PAGE: u64 = 4096;
+    let folder = tempfile::tempdir().unwrap();
+    let store = FileSystem::open(folder.path()).unwrap();
+    let bytes: Vec<u8> = (0..1_500_001_u32)
+        .map(|at| (at.wrapping_mul(0x9e37_79b1) >> 24) as u8)
+        .collect();
+    let bytes = Bytes::from(bytes);
+    let key = put(&store, &bytes).await;
+    let file = fs::File::open(folder.path().join(key.as_str())).unwrap();
+    // Gaps at the start of a chunk, in its middle, at its end, and all of it.
+    for gap in [
+        0..1,
+        5..9,
+        60..66,
+        200..u64::MAX / PAGE / 2,
+        0..366,
+        366..367,
+    ] {
+        let length = std::num::NonZeroU64::new((gap.end - gap.start) * PAGE);
+        fadvise(&file, gap.start * PAGE, length, Advice::DontNeed).unwrap();
+        assert_eq!(
+            read(&store, &key, bytes.len() as u64).await.unwrap(),
+            bytes,
+            "gap {gap:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_crash_leaves_bytes_behind_the_durable_ones_that_are_dropped() {
     let folder = tempfile::tempdir().unwrap();

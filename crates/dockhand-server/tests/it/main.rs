@@ -1,4 +1,5 @@
 //! The server through its router: requests in, whole answers out.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod bad_input;
 mod blobs;

@@ -49,7 +49,8 @@ pub(super) async fn an_upload_survives_an_adoption_that_nobody_heard_of(store: S
 }
 
 pub(super) async fn what_a_dropped_writer_left_is_dropped(store: Store) {
-    let (right, wrong) = (content(1, 1_500_000), content(2, 3_000_000));
+    // One long write each, so that it is still under way when its writer is dropped.
+    let (right, wrong) = (content(1, 6_000_000), content(2, 5_000_000));
     for (number, safe) in [(1, 0), (2, 10), (3, 600_000)] {
         let id = upload(number);
         let mut staged = Staged::default();
@@ -60,7 +61,7 @@ pub(super) async fn what_a_dropped_writer_left_is_dropped(store: Store) {
         }
         for _ in 0..5 {
             let mut writer = done(store.stage(id, &staged).await);
-            write(&mut writer, &wrong).await;
+            done(writer.write(vec![wrong.clone()]).await);
             drop(writer);
         }
         let mut writer = done(store.stage(id, &staged).await);

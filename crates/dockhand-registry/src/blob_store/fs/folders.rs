@@ -102,7 +102,10 @@ impl Folders {
 
     /// Makes the names in `folder` safe. When the disk fails to, the store takes no more writes.
     pub(super) fn sync(&self, folder: &str) -> Result<(), StoreError> {
-        let path = self.root.join(folder);
+        let path = match folder {
+            "" => self.root.clone(),
+            _ => self.root.join(folder),
+        };
         let doing = || format!("syncing the folder {}", path.display());
         let open = File::open(&path).map_err(|e| failed(doing(), e))?;
         open.sync_all().map_err(|e| {
