@@ -6,6 +6,7 @@
 
 mod accounts;
 mod content;
+mod crowd;
 mod figure;
 mod load;
 mod machine;

@@ -175,59 +175,44 @@ impl Figure {
 
     fn judge(&self, target: &Target) -> Verdict {
         let ours = self.rounds(Who::Dockhand);
-        let times = |peer: &[f64]| {
-            let ratios: Vec<f64> = ours
-                .iter()
-                .zip(peer)
-                .map(|(ours, peer)| ours / peer)
-                .collect();
-            spread(&ratios).map(|spread| spread.median)
+        let ratio = |theirs: &[f64]| {
+            let pairs = ours.iter().zip(theirs);
+            spread(
+                &pairs
+                    .map(|(ours, theirs)| ours / theirs)
+                    .collect::<Vec<_>>(),
+            )
         };
-        let (asked, value, met): (String, Option<f64>, fn(f64, f64) -> bool) = match target {
-            Target::AtLeast(bound, who) => (
-                format!("≥ {bound:.2} × {who}"),
-                times(self.rounds(*who)),
-                |found, bound| found >= bound,
-            ),
-            Target::AtMost(bound, who) => (
-                format!("≤ {bound:.2} × {who}"),
-                times(self.rounds(*who)),
-                |found, bound| found <= bound,
-            ),
-            Target::Flat(bound, less, words) => (
-                format!("≤ {bound:.2} × {words}"),
-                times(less),
-                |found, bound| found <= bound,
-            ),
-            Target::Limit(bound) => {
-                let median = spread(ours).map(|spread| spread.median);
-                (
-                    format!("≤ {} {}", trim(*bound), self.unit),
-                    median,
-                    |found, bound| found <= bound,
-                )
+        let (asked, found) = match target {
+            Target::AtLeast(bound, who) => {
+                (format!("≥ {bound:.2} × {who}"), ratio(self.rounds(*who)))
+            }
+            Target::AtMost(bound, who) => {
+                (format!("≤ {bound:.2} × {who}"), ratio(self.rounds(*who)))
+            }
+            Target::Flat(bound, less, words) => (format!("≤ {bound:.2} × {words}"), ratio(less)),
+            Target::Limit(bound) => (format!("≤ {bound} {}", self.unit), spread(ours)),
+        };
+        let Some(Spread { median, .. }) = found else {
+            let found = "not measured".to_owned();
+            return Verdict {
+                asked,
+                found,
+                met: false,
+            };
+        };
+        let met = match target {
+            Target::AtLeast(bound, _) => median >= *bound,
+            Target::AtMost(bound, _) | Target::Flat(bound, ..) | Target::Limit(bound) => {
+                median <= *bound
             }
         };
-        let (Target::AtLeast(bound, _)
-        | Target::AtMost(bound, _)
-        | Target::Flat(bound, ..)
-        | Target::Limit(bound)) = target;
-        let found = match (value, target) {
-            (None, _) => "not measured".to_owned(),
-            (Some(value), Target::Limit(_)) => self.unit.show(value),
-            (Some(value), _) => format!("{value:.2} ×"),
+        let found = match target {
+            Target::Limit(_) => self.unit.show(median),
+            _ => format!("{median:.2} ×"),
         };
-        Verdict {
-            asked,
-            found,
-            met: value.is_some_and(|value| met(value, *bound)),
-        }
+        Verdict { asked, found, met }
     }
-}
-
-/// A bound as a person writes it: `20`, `0.2`.
-fn trim(value: f64) -> String {
-    format!("{value}")
 }
 
 #[cfg(test)]

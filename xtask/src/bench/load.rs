@@ -4,15 +4,14 @@
 //! a core each makes runs steadier, but then no server can show what it does with two cores.
 
 use std::net::SocketAddr;
-use std::sync::Barrier;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, ensure};
 use sha2::{Digest as _, Sha256};
 
 use super::accounts::processor_time;
 use super::content::hex;
+use super::crowd::{self, Client};
 use super::servers::Peer;
 use super::wire::{Connection, Head};
 
@@ -139,43 +138,19 @@ impl Run {
 
 /// Asks a server on so many connections for so long.
 pub(crate) fn run(peer: &Peer, read: &Read, connections: usize, time: Duration) -> Result<Run> {
-    let mut open = Vec::new();
-    for _ in 0..connections {
-        open.push(Connection::open(peer.address)?);
-    }
-    let start = Barrier::new(connections + 1);
+    let client = |_| -> Result<Client<'_, (u64, u64)>> {
+        let mut connection = Connection::open(peer.address)?;
+        Ok(Box::new(move || {
+            read.repeat(&mut connection, Instant::now() + time)
+        }))
+    };
+    let clients = (0..connections).map(client).collect::<Result<_>>()?;
     let booked = processor_time(peer.pid())?;
-    let (results, took) = thread::scope(|scope| {
-        let threads: Vec<_> = open
-            .into_iter()
-            .map(|mut connection| {
-                let start = &start;
-                scope.spawn(move || {
-                    start.wait();
-                    read.repeat(&mut connection, Instant::now() + time)
-                })
-            })
-            .collect();
-        start.wait();
-        let began = Instant::now();
-        let results: Vec<_> = threads
-            .into_iter()
-            .map(|thread| {
-                thread
-                    .join()
-                    .map_err(|_| anyhow!("a client stopped"))
-                    .flatten()
-            })
-            .collect();
-        (results, began.elapsed())
-    });
+    let (results, took) =
+        crowd::run(clients).with_context(|| format!("{} under load", peer.who))?;
     let processor = processor_time(peer.pid())?.saturating_sub(booked);
-    let (mut answers, mut bytes) = (0, 0);
-    for result in results {
-        let (more, read) = result.with_context(|| format!("{} under load", peer.who))?;
-        answers += more;
-        bytes += read;
-    }
+    let answers = results.iter().map(|(answers, _)| answers).sum();
+    let bytes = results.iter().map(|(_, bytes)| bytes).sum();
     ensure!(
         answers > 0 || bytes > 0,
         "{} answered nothing in {time:?}",

@@ -3,12 +3,12 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::path::Path;
-use std::thread;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 
 use crate::bench::content::{EMPTY_BLOB, artifact, digest};
+use crate::bench::crowd::{self, Client};
 use crate::bench::upload;
 use crate::bench::wire::Connection;
 
@@ -39,7 +39,7 @@ pub(super) fn tags(address: SocketAddr, count: usize) -> Result<()> {
         let names: Vec<String> = part.map(tag).collect();
         names.chunks(TAGS).try_for_each(|names| {
             let reference = format!("{}?tag={}", digest(&manifest), names.join("&tag="));
-            upload::manifest(connection, TAGGED, &reference, &manifest).map(drop)
+            upload::manifest(connection, TAGGED, &reference, &manifest)
         })
     })
 }
@@ -52,7 +52,7 @@ pub(super) fn repositories(address: SocketAddr, count: usize) -> Result<()> {
         part.try_for_each(|at| {
             let repo = repository(at);
             upload::mount(connection, &repo, SOURCE, &empty)?;
-            upload::manifest(connection, &repo, "latest", &manifest).map(drop)
+            upload::manifest(connection, &repo, "latest", &manifest)
         })
     })
 }
@@ -63,17 +63,12 @@ fn shared(
     count: usize,
     work: impl Fn(&mut Connection, Range<usize>) -> Result<()> + Sync,
 ) -> Result<()> {
-    let part = |pusher: usize| pusher * count / PUSHERS..(pusher + 1) * count / PUSHERS;
-    let work = |range| work(&mut Connection::open(address)?, range);
-    thread::scope(|scope| {
-        let pushers: Vec<_> = (0..PUSHERS)
-            .map(|pusher| scope.spawn(move || work(part(pusher))))
-            .collect();
-        let results = pushers.into_iter().map(thread::ScopedJoinHandle::join);
-        results
-            .map(|result| result.map_err(|_| anyhow!("a client stopped")).flatten())
-            .collect()
-    })
+    let work = &work;
+    let client = |pusher| -> Client<'_, ()> {
+        let part = pusher * count / PUSHERS..(pusher + 1) * count / PUSHERS;
+        Box::new(move || work(&mut Connection::open(address)?, part))
+    };
+    crowd::run((0..PUSHERS).map(client).collect()).map(drop)
 }
 
 /// Writes the link files that CNCF Distribution lists as tags; pushing them would take an hour.
@@ -100,6 +95,6 @@ pub(super) fn repository_folders(data: &Path, count: usize) -> Result<()> {
     Ok(())
 }
 
-fn repository_folder(data: &Path, name: &str) -> std::path::PathBuf {
+fn repository_folder(data: &Path, name: &str) -> PathBuf {
     data.join("docker/registry/v2/repositories").join(name)
 }

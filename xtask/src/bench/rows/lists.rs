@@ -100,11 +100,13 @@ fn list(bench: &Bench, list: &List) -> Result<Vec<Figure>> {
         }
     }
     p99.ask(Target::Limit(20.0));
-    p99.ask(Target::Flat(
-        2.0,
-        p99_few.rounds(Who::Dockhand).to_vec(),
-        "that of 1,000",
-    ));
+    for (figure, few) in [(&mut p50, &p50_few), (&mut p99, &p99_few)] {
+        figure.ask(Target::Flat(
+            2.0,
+            few.rounds(Who::Dockhand).to_vec(),
+            "that of 1,000",
+        ));
+    }
     let name = format!("start to ready, {} {}", grouped(long), list.unit);
     let mut ready = Figure::new(
         name,

@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::Bench;
 use crate::bench::accounts::{forget_peak, memory};
 use crate::bench::content::Blob;
+use crate::bench::crowd::{self, Client};
 use crate::bench::figure::{Figure, Target, Unit, Who};
 use crate::bench::load::Read;
 use crate::bench::servers::Peer;
@@ -79,34 +80,31 @@ fn measure(peer: &Peer, pulled: &Blob, pushed: &[Blob]) -> Result<Resident> {
 
 /// All pushes at once, once each; and as many pulls, over and over until the last push is done.
 fn load(peer: &Peer, read: &Read, pushed: &[Blob]) -> Result<()> {
-    let left = AtomicUsize::new(pushed.len());
+    let left = &AtomicUsize::new(pushed.len());
     let until = Instant::now() + LOAD;
-    let pull = || -> Result<()> {
-        let mut connection = Connection::open(peer.address)?;
-        read.once(&mut connection)?;
-        while left.load(Ordering::Relaxed) > 0 {
-            ensure!(
-                Instant::now() < until,
-                "the pushes do not end within {LOAD:?}"
-            );
+    let pull = |_| -> Client<'_, ()> {
+        Box::new(|| {
+            let mut connection = Connection::open(peer.address)?;
             read.once(&mut connection)?;
-        }
-        Ok(())
+            while left.load(Ordering::Relaxed) > 0 {
+                ensure!(
+                    Instant::now() < until,
+                    "the pushes do not end within {LOAD:?}"
+                );
+                read.once(&mut connection)?;
+            }
+            Ok(())
+        })
     };
-    let push = |blob: &Blob| -> Result<()> {
-        let result = Connection::open(peer.address)
-            .and_then(|mut connection| upload::blob(&mut connection, REPO, blob));
-        // Whatever came of it, nobody waits for it any more.
-        left.fetch_sub(1, Ordering::Relaxed);
-        result
+    let push = |blob| -> Client<'_, ()> {
+        Box::new(move || {
+            let result = Connection::open(peer.address)
+                .and_then(|mut connection| upload::blob(&mut connection, REPO, blob));
+            // Whatever came of it, nobody waits for it any more.
+            left.fetch_sub(1, Ordering::Relaxed);
+            result
+        })
     };
-    thread::scope(|scope| {
-        let pulls = (0..PULLS).map(|_| scope.spawn(&pull));
-        let pushes = pushed.iter().map(|blob| scope.spawn(|| push(blob)));
-        let all: Vec<_> = pulls.chain(pushes).collect();
-        let results = all.into_iter().map(thread::ScopedJoinHandle::join);
-        results
-            .map(|result| result.map_err(|_| anyhow!("a client stopped")).flatten())
-            .collect()
-    })
+    let clients = (0..PULLS).map(pull).chain(pushed.iter().map(push));
+    crowd::run(clients.collect()).map(drop)
 }

@@ -1,15 +1,14 @@
 //! Pushes that are on the disk when they are acknowledged: both registries sync files and folders
 //! before they answer.
 
-use std::sync::Barrier;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 
 use super::Bench;
 use crate::bench::accounts::processor_time;
-use crate::bench::content::{Blob, image};
+use crate::bench::content::{Blob, digest, image};
+use crate::bench::crowd::{self, Client};
 use crate::bench::figure::{Figure, Target, Unit, Who};
 use crate::bench::load::Read;
 use crate::bench::servers::Peer;
@@ -86,79 +85,76 @@ pub(super) fn small(bench: &Bench) -> Result<Vec<Figure>> {
     Ok(vec![rate])
 }
 
+/// An image that nobody has yet.
+struct Image {
+    config: Blob,
+    layer: Blob,
+    manifest: Vec<u8>,
+}
+
+impl Image {
+    fn new(bench: &Bench) -> Self {
+        let (config, layer) = (bench.stock.blob(512), bench.stock.blob(4096));
+        let manifest = image(&config, &layer);
+        Self {
+            config,
+            layer,
+            manifest,
+        }
+    }
+
+    fn push(&self, connection: &mut Connection, repo: &str, tag: &str) -> Result<()> {
+        upload::blob(connection, repo, &self.config)?;
+        upload::blob(connection, repo, &self.layer)?;
+        upload::manifest(connection, repo, tag, &self.manifest)
+    }
+}
+
 /// Images for each of the pushers.
-struct Farm(Vec<Vec<(Blob, Blob, Vec<u8>)>>);
+struct Farm(Vec<Vec<Image>>);
 
 impl Farm {
     fn new(bench: &Bench, each: usize) -> Self {
-        let one = || {
-            let (config, layer) = (bench.stock.blob(512), bench.stock.blob(4096));
-            let manifest = image(&config, &layer);
-            (config, layer, manifest)
-        };
-        let some = || (0..each).map(|_| one()).collect();
-        Self((0..PUSHERS).map(|_| some()).collect())
+        let some = |_| (0..each).map(|_| Image::new(bench)).collect();
+        Self((0..PUSHERS).map(some).collect())
     }
 
     /// Pushes all: session and PUT of the config, the same of the layer, and the manifest by tag.
     fn push(&self, peer: &Peer, round: usize) -> Result<Duration> {
-        let mut open = Vec::new();
-        for _ in &self.0 {
-            open.push(Connection::open(peer.address)?);
-        }
-        let start = Barrier::new(PUSHERS + 1);
-        thread::scope(|scope| {
-            let pushers: Vec<_> = (self.0.iter().zip(open).enumerate())
-                .map(|(pusher, (images, mut connection))| {
-                    let start = &start;
-                    scope.spawn(move || {
-                        start.wait();
-                        let repo = repo(pusher);
-                        images
-                            .iter()
-                            .enumerate()
-                            .try_for_each(|(at, (config, layer, manifest))| {
-                                upload::blob(&mut connection, &repo, config)?;
-                                upload::blob(&mut connection, &repo, layer)?;
-                                let tag = tag(round, at);
-                                upload::manifest(&mut connection, &repo, &tag, manifest).map(drop)
-                            })
-                    })
-                })
-                .collect();
-            start.wait();
-            let began = Instant::now();
-            for pusher in pushers {
-                pusher
-                    .join()
-                    .map_err(|_| anyhow!("a client stopped"))
-                    .flatten()?;
-            }
-            Ok(began.elapsed())
-        })
+        let pushers = self.0.iter().enumerate();
+        let clients = pushers.map(|(pusher, images)| client(peer, pusher, round, images));
+        Ok(crowd::run(clients.collect::<Result<_>>()?)?.1)
     }
 
     /// Reads the last image of each pusher of the first round.
     fn verify(&self, peer: &Peer) -> Result<()> {
         for (pusher, images) in self.0.iter().enumerate() {
-            let Some((_, layer, manifest)) = images.last() else {
+            let Some(image) = images.last() else {
                 continue;
             };
             let (repo, tag) = (repo(pusher), tag(0, images.len() - 1));
-            let digest = crate::bench::content::digest(manifest);
-            Read::get(
-                &format!("/v2/{repo}/manifests/{tag}"),
-                manifest.len() as u64,
-            )
-            .verify(peer.address, &digest)?;
-            Read::get(
-                &format!("/v2/{repo}/blobs/{}", layer.digest),
-                layer.size as u64,
-            )
-            .verify(peer.address, &layer.digest)?;
+            let path = format!("/v2/{repo}/manifests/{tag}");
+            Read::get(&path, image.manifest.len() as u64)
+                .verify(peer.address, &digest(&image.manifest))?;
+            let path = format!("/v2/{repo}/blobs/{}", image.layer.digest);
+            Read::get(&path, image.layer.size as u64).verify(peer.address, &image.layer.digest)?;
         }
         Ok(())
     }
+}
+
+/// Pushes these images one after the other.
+fn client<'a>(
+    peer: &Peer,
+    pusher: usize,
+    round: usize,
+    images: &'a [Image],
+) -> Result<Client<'a, ()>> {
+    let (mut connection, repo) = (Connection::open(peer.address)?, repo(pusher));
+    Ok(Box::new(move || {
+        let mut images = images.iter().enumerate();
+        images.try_for_each(|(at, image)| image.push(&mut connection, &repo, &tag(round, at)))
+    }))
 }
 
 fn repo(pusher: usize) -> String {
