@@ -11,7 +11,7 @@ use dockhand_registry::Registry;
 use http::header::{CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 
-use crate::body::drain;
+use crate::body::drain_later;
 use crate::error::Error;
 use crate::handlers::Call;
 use crate::location::{Addressing, Base};
@@ -132,7 +132,7 @@ impl App {
                 match outcome {
                     Ok(response) => response,
                     Err(error) => {
-                        drain(body).await;
+                        drain_later(body);
                         respond::failure(&asked, &error)
                     }
                 }

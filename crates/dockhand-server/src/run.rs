@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -232,6 +232,7 @@ fn open(setup: &Setup) -> Result<Registry, RunError> {
                 source,
             };
             fs::create_dir_all(path).map_err(folder)?;
+            warn_of_foreign_tree(path);
             // The lock of the folder comes first: it keeps a second process off the metadata too.
             let blobs = Arc::new(FileSystem::open(path)?);
             (blobs, Metadata::open_sqlite(&path.join(layout::DATABASE))?)
@@ -242,6 +243,19 @@ fn open(setup: &Setup) -> Result<Registry, RunError> {
         Arc::new(metadata),
         setup.settings.clone(),
     ))
+}
+
+/// A tree of CNCF Distribution has its repositories in link files, which nothing here reads.
+fn warn_of_foreign_tree(path: &Path) {
+    let links = path.join("docker/registry/v2/repositories");
+    let some = fs::read_dir(&links).is_ok_and(|mut entries| entries.next().is_some());
+    if some && !path.join(layout::DATABASE).exists() {
+        tracing::warn!(
+            folder = %links.display(),
+            "the repositories of another registry lie here; they are left alone and not served, so \
+             push or copy to this registry what it is to have"
+        );
+    }
 }
 
 async fn bind(address: &Address) -> Result<TcpListener, RunError> {

@@ -309,3 +309,27 @@ async fn health_and_metrics() {
     let counted = r#"dockhand_http_requests_total{method="GET",endpoint="tags",status="404"} 1"#;
     assert!(metrics.contains(counted), "{metrics}");
 }
+
+#[tokio::test]
+async fn a_refused_push_sees_its_answer_before_the_connection_ends() {
+    let server = start(setup()).await;
+    let body = vec![b'x'; 8 << 20];
+    let requests = [
+        "PATCH /v2/a/blobs/uploads/00000000-0000-0000-0000-000000000000",
+        "PUT /v2/a/manifests/-bad",
+        "POST /v2/UPPER/blobs/uploads/",
+    ];
+    for request in requests {
+        let mut stream = server.connect().await;
+        let length = body.len();
+        let head = format!("{request} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let (mut reading, mut writing) = stream.into_split();
+        let body = body.clone();
+        let sending = tokio::spawn(async move { writing.write_all(&body).await });
+        let mut answer = vec![0; 12];
+        reading.read_exact(&mut answer).await.unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 40"), "{request}");
+        sending.abort();
+    }
+}

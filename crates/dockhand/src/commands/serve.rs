@@ -98,7 +98,22 @@ impl Serve {
             tracing::warn!("{warning}");
         }
         let setup = Setup::of(&loaded.config);
+        raise_descriptor_limit();
         runtime()?.block_on(serve(setup))
+    }
+}
+
+/// Takes as many descriptors as the system lets a process have. The soft limit is often 1024, for the
+/// sake of programs that use select(2).
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files stays where it is");
     }
 }
 
