@@ -48,7 +48,7 @@ enum Part {
     Diskfull,
     /// Uploads are cut in the middle of a chunk
     Resume,
-    /// Power cuts of a server whose syncs are swallowed must find that; needs root and strace
+    /// Power cuts of a server whose syncs are swallowed must find that; needs root and cc
     Mutants,
 }
 
