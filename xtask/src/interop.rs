@@ -142,7 +142,12 @@ impl Stage {
         } else {
             None
         };
-        let folder = TempDir::with_prefix("dockhand-interop-image-")?;
+        // In small letters: podman takes the path of a layout for the name of an image.
+        let unique = format!("{}-{}", std::process::id(), fastrand::u32(..));
+        let folder = tempfile::Builder::new()
+            .prefix(&format!("dockhand-interop-image-{unique}"))
+            .rand_bytes(0)
+            .tempdir()?;
         let image = Image::write(&folder.path().join("layout"))?;
         Ok(Self {
             target,

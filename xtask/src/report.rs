@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use comfy_table::{ContentArrangement, Table, presets};
 
+/// How wide the table is where no terminal says: what the log of a build service shows.
+const WIDTH: u16 = 140;
+
 /// One result.
 #[derive(Debug)]
 struct Row {
@@ -80,6 +83,9 @@ impl Report {
         let mut table = Table::new();
         table.load_style(presets::UTF8_FULL_CONDENSED);
         table.set_content_arrangement(ContentArrangement::Dynamic);
+        if !table.is_tty() {
+            table.set_width(WIDTH);
+        }
         table.set_header(["what", "result", "seconds", "detail"]);
         for row in &self.rows {
             let word = if row.failure { "FAIL" } else { "pass" };

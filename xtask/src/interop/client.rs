@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::image::Image;
 use super::peer::{Peer, Scheme};
@@ -80,13 +80,18 @@ impl<'a> Session<'a> {
     /// Runs the client; an error unless it ends well. Gives its standard output without the last
     /// line end.
     pub(super) fn run(&self, words: &str) -> Result<String> {
-        let output = self.output(words)?.success()?;
+        self.run_in(self.peer.folder(), words)
+    }
+
+    /// Runs the client in a folder, as [`Session::run`] does elsewhere.
+    pub(super) fn run_in(&self, folder: &Path, words: &str) -> Result<String> {
+        let output = self.output(folder, words)?.success()?;
         Ok(output.stdout.trim_end().to_owned())
     }
 
     /// Runs the client; an error unless it fails, and says so of the registry's answer.
     pub(super) fn refused(&self, words: &str) -> Result<String> {
-        let output = self.output(words)?;
+        let output = self.output(self.peer.folder(), words)?;
         ensure!(
             !output.status.success(),
             "`{}` went well:\n{}",
@@ -96,15 +101,13 @@ impl<'a> Session<'a> {
         Ok(output.stderr)
     }
 
-    fn output(&self, words: &str) -> Result<Output> {
+    fn output(&self, folder: &Path, words: &str) -> Result<Output> {
         let mut command = Command::new(&self.program);
         command
             .args(words.split_whitespace())
             .envs(self.environment.iter().cloned());
         // What the caller has set for his own work is nothing to the checks.
-        command
-            .env_remove("REGISTRY_AUTH_FILE")
-            .current_dir(self.peer.folder());
+        command.env_remove("REGISTRY_AUTH_FILE").current_dir(folder);
         process::run(&mut command, LIMIT)
     }
 
@@ -147,12 +150,13 @@ pub(super) fn has_not(text: &str, word: &str) -> Result<()> {
 }
 
 /// An error unless the folder has a file of this name with these bytes.
-pub(super) fn file_is(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
-    let found = fs::read(folder.join(name))?;
+pub(super) fn file_is(folder: &Path, name: &str, bytes: &[u8]) -> Result<String> {
+    let path = folder.join(name);
+    let found = fs::read(&path).with_context(|| format!("there is no {}", path.display()))?;
     ensure!(
         found == bytes,
         "{name} came back with {} bytes, other than were sent",
         found.len()
     );
-    Ok(())
+    Ok(format!("{} bytes", bytes.len()))
 }

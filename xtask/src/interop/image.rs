@@ -102,13 +102,16 @@ pub(super) fn digest_of_layout(layout: &Path) -> Result<String> {
     let index = fs::read_to_string(layout.join("index.json"))
         .with_context(|| format!("{} is no OCI layout", layout.display()))?;
     let index: Value = serde_json::from_str(&index)?;
-    let manifests = index["manifests"].as_array().map_or(&[][..], Vec::as_slice);
-    ensure!(
-        manifests.len() == 1,
-        "the layout names {} manifests, not one",
-        manifests.len()
-    );
-    let digest = digest_in(&manifests[0])?;
+    // Some clients list every manifest of the layout there; the image is the one with a tag.
+    let all = index["manifests"].as_array().map_or(&[][..], Vec::as_slice);
+    let tagged =
+        |entry: &&Value| entry["annotations"]["org.opencontainers.image.ref.name"].is_string();
+    let image = all
+        .iter()
+        .find(tagged)
+        .or(all.first())
+        .context("the layout names no manifest")?;
+    let digest = digest_in(image)?;
     let folder = layout.join("blobs/sha256");
     let path = folder.join(digest.trim_start_matches("sha256:"));
     let text = fs::read_to_string(path).context("the layout lacks the manifest that it names")?;

@@ -84,27 +84,26 @@ pub(super) fn checks(client: &mut Session<'_>) -> Result<()> {
 
 /// A file is pushed and pulled; another is attached to the image, and found there.
 fn artifacts(client: &mut Session<'_>, at: &str, image: &str) {
-    let (file, bytes) = ("note.bin", noise(8, 300_000));
-    let folder = client.folder("artifact");
-    let written = fs::create_dir_all(&folder).and_then(|()| fs::write(folder.join(file), &bytes));
-    let path = "--disable-path-validation";
-    let source = format!("{}:application/x-note", folder.join(file).display());
-    let single = client.repository("artifact");
+    let (note, more) = (noise(8, 300_000), noise(10, 200_000));
+    let (from, back) = (client.folder("artifact"), client.folder("artifact-back"));
+    let kind = "--artifact-type application/x-note";
     client.check("push and pull an artifact", |client| {
-        written?;
-        let kind = "--artifact-type application/x-note";
-        client.run(&format!("push {at} {path} {kind} {single}:v1 {source}"))?;
-        let back = client.folder("artifact-back");
-        client.run(&format!(
-            "pull {at} --allow-path-traversal {single}:v1 -o {}",
-            back.display()
-        ))?;
-        file_is(&folder, file, &bytes)?;
-        Ok("300,000 bytes".to_owned())
+        fs::create_dir_all(&from)?;
+        fs::write(from.join("note"), &note)?;
+        let artifact = client.repository("artifact");
+        client.run_in(
+            &from,
+            &format!("push {at} {kind} {artifact}:v1 note:application/x-note"),
+        )?;
+        client.run(&format!("pull {at} {artifact}:v1 -o {}", back.display()))?;
+        file_is(&back, "note", &note)
     });
     client.check("attach and discover", |client| {
-        let kind = "--artifact-type application/x-note";
-        client.run(&format!("attach {at} {path} {kind} {image}:v1 {source}"))?;
+        fs::write(from.join("more"), &more)?;
+        client.run_in(
+            &from,
+            &format!("attach {at} {kind} {image}:v1 more:application/x-note"),
+        )?;
         has(
             &client.run(&format!("discover {at} {image}:v1"))?,
             "application/x-note",

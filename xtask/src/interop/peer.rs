@@ -15,6 +15,9 @@ use crate::tools;
 /// Making a key and signing with it takes a moment.
 const OPENSSL: Duration = Duration::from_secs(30);
 
+/// How much of the registry's log a failure shows: the requests of one command of a client.
+const LOG_LINES: usize = 8;
+
 /// How a registry is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scheme {
@@ -125,10 +128,16 @@ impl Peer {
 
     /// The end of the registry's log, when it was started here.
     pub(super) fn log_tail(&self) -> String {
-        self.running
+        let log = self
+            .running
             .as_ref()
-            .map(|running| running.server.log_tail())
+            .map(|running| running.server.log())
+            .unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines
+            .get(lines.len().saturating_sub(LOG_LINES)..)
             .unwrap_or_default()
+            .join("\n")
     }
 
     /// A folder that goes with this value, for what clients keep and write.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::client::{Session, has, same};
 use super::skopeo::certificates;
@@ -75,8 +75,15 @@ pub(super) fn checks(client: &mut Session<'_>) -> Result<()> {
         ))?;
         same("the id of the image in the index", &pulled, &id)
     });
+    let search = if client.tls() {
+        // `podman search` alone takes no folder of certificates.
+        client.env("SSL_CERT_FILE", client.peer.authority_certificate.clone());
+        "search --list-tags".to_owned()
+    } else {
+        format!("search --list-tags {trust}")
+    };
     client.check("list", |client| {
-        let tags = client.run(&format!("{engine} search --list-tags {trust} {image}"))?;
+        let tags = client.run(&format!("{engine} {search} {image}"))?;
         has(&tags, "v1")?;
         has(&tags, "built")?;
         Ok("v1, built".to_owned())
