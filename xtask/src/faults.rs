@@ -5,6 +5,7 @@
 //! - `powercut`: the same, with the file system below the data shut down without flushing.
 //! - `diskfull`: bytes and inodes run out, and come back.
 //! - `resume`: uploads cut in the middle of a chunk.
+//! - `eio`: syncs fail now and then, and the power is cut.
 //! - `mutants` (by name only): power cuts of a server whose syncs are swallowed; they must find it.
 
 use std::os::unix::process::CommandExt as _;
@@ -15,7 +16,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use fastrand::Rng;
 
-use self::campaign::Plan;
+use self::campaign::{Expect, Plan};
 use self::diskfull::Scarce;
 use self::site::Site;
 use self::target::{Kind, Target};
@@ -26,10 +27,12 @@ mod book;
 mod campaign;
 mod content;
 mod diskfull;
+mod eio;
 mod model;
 mod mutants;
 mod oracle;
 mod resume;
+mod shim;
 mod site;
 mod target;
 mod unfinished;
@@ -48,12 +51,20 @@ enum Part {
     Diskfull,
     /// Uploads are cut in the middle of a chunk
     Resume,
+    /// Syncs fail now and then, and the power is cut; needs root and cc
+    Eio,
     /// Power cuts of a server whose syncs are swallowed must find that; needs root and cc
     Mutants,
 }
 
 /// What runs when nothing is named.
-const USUAL: [Part; 4] = [Part::Kill, Part::Powercut, Part::Diskfull, Part::Resume];
+const USUAL: [Part; 5] = [
+    Part::Kill,
+    Part::Powercut,
+    Part::Diskfull,
+    Part::Resume,
+    Part::Eio,
+];
 
 /// Crash campaigns
 #[derive(Debug, clap::Args)]
@@ -86,22 +97,19 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let target = find_target(args.target)?;
     let seed = args.seed.unwrap_or_else(|| Rng::new().u64(..));
     eprintln!("seed {seed} (repeat with --seed {seed})");
-    let mut report = Report::new();
-    for part in parts {
-        let (kills, cuts) = (args.kills, args.cuts);
-        let part = Runner {
-            report: &mut report,
-            target: &target,
-            seed,
-        }
-        .run(part, kills, cuts);
-        part?;
-    }
-    report.finish()
+    let mut runner = Runner {
+        report: Report::new(),
+        target,
+        seed,
+    };
+    parts
+        .into_iter()
+        .try_for_each(|part| runner.run(part, args.kills, args.cuts))?;
+    runner.report.finish()
 }
 
 /// Set for a process that has its mounts to itself.
-const PRIVATE: &str = "DOCKHAND_FAULTS_PRIVATE_MOUNTS";
+const PRIVATE: &str = "XTASK_FAULTS_PRIVATE_MOUNTS";
 
 /// Starts this program again with mounts of its own: nobody else can keep a file system busy that is
 /// to be unmounted, and whatever is still mounted when this program dies goes with it.
@@ -139,20 +147,21 @@ fn find_target(kind: Kind) -> Result<Target> {
     })
 }
 
-struct Runner<'a> {
-    report: &'a mut Report,
-    target: &'a Target,
+/// Runs parts and keeps their results.
+struct Runner {
+    report: Report,
+    target: Target,
     seed: u64,
 }
 
-impl Runner<'_> {
-    fn run(mut self, part: Part, kills: usize, cuts: usize) -> Result<()> {
+impl Runner {
+    fn run(&mut self, part: Part, kills: usize, cuts: usize) -> Result<()> {
         match part {
             Part::Kill => self.check("kill", |target, work, rng| {
                 let plan = Plan {
                     target,
                     rounds: kills,
-                    must_find: false,
+                    expect: Expect::Clean,
                     work,
                     rng,
                 };
@@ -164,7 +173,7 @@ impl Runner<'_> {
                 let plan = Plan {
                     target,
                     rounds: cuts,
-                    must_find: false,
+                    expect: Expect::Clean,
                     work,
                     rng,
                 };
@@ -179,6 +188,7 @@ impl Runner<'_> {
                 })
             }
             Part::Resume => self.check("resume", resume::run),
+            Part::Eio => self.check("eio", eio::run),
             Part::Mutants => {
                 self.check("mutant: none", mutants::control)?;
                 mutants::MUTANTS.iter().try_for_each(|mutant| {
@@ -202,7 +212,7 @@ impl Runner<'_> {
             .prefix("dockhand-faults-")
             .tempdir()?;
         let begun = Instant::now();
-        let outcome = check(self.target, work.path(), Rng::with_seed(self.seed));
+        let outcome = check(&self.target, work.path(), Rng::with_seed(self.seed));
         let outcome = outcome.map_err(|error| {
             let kept = work.keep();
             format!("{error:#}\nkept for a closer look: {}", kept.display())

@@ -1,5 +1,6 @@
 //! A campaign: load, crash, restart, look; again and again on one store.
 
+use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -8,8 +9,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use fastrand::Rng;
 
+use super::eio::SWITCH;
 use super::oracle::{self, Scope};
-use super::site::{Armed, Site};
+use super::site::Site;
 use super::target::{READY, Server, Target};
 use super::worker::Worker;
 use super::world::{ENOUGH, World};
@@ -20,10 +22,24 @@ const WORKERS: usize = 16;
 const LATEST: f64 = 1.5;
 /// One restart of so many is itself cut short by a kill, so that recovery is interrupted too.
 const RECRASH_EVERY: u32 = 8;
+/// That kill comes so many milliseconds after the start at the latest; an idle
+/// machine is ready in half of that.
+const RECOVERY: u64 = 80;
 /// The store is looked at as a whole and wiped when so much was pushed to it.
 const WIPE_AT: u64 = 600 << 20;
 /// One line of progress for so many rounds.
 const PROGRESS: usize = 10;
+
+/// What is expected of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expect {
+    /// Nothing is to be found, and before the crash everything succeeds.
+    Clean,
+    /// Something has to be found, and the first finding ends the campaign.
+    Caught,
+    /// Nothing is to be found; but syncs fail under load, so that requests may, or the server ends.
+    FailingSyncs,
+}
 
 /// What a campaign is to do.
 pub(crate) struct Plan<'a> {
@@ -31,8 +47,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) target: &'a Target,
     /// How many crashes.
     pub(crate) rounds: usize,
-    /// Whether something has to be found: the first finding ends the campaign then.
-    pub(crate) must_find: bool,
+    /// What is expected of the server.
+    pub(crate) expect: Expect,
     /// Where files of the campaign lie.
     pub(crate) work: &'a Path,
     /// Where everything random comes from.
@@ -54,9 +70,9 @@ pub(crate) struct Outcome {
 /// # Errors
 /// When the campaign itself cannot go on. Whatever the server does wrong is in the outcome.
 pub(crate) fn run(mut plan: Plan<'_>, site: Site) -> Result<Outcome> {
-    let world = World::new(plan.target.kind, plan.must_find);
+    let world = World::new(plan.target.kind, plan.expect);
     let acks = plan.work.join("acks");
-    std::fs::create_dir(&acks).with_context(|| acks.display().to_string())?;
+    fs::create_dir(&acks).with_context(|| acks.display().to_string())?;
     let workers: std::io::Result<Vec<_>> = (0..WORKERS)
         .map(|id| Worker::new(&world, id, plan.rng.u64(..), &acks))
         .collect();
@@ -68,6 +84,7 @@ pub(crate) fn run(mut plan: Plan<'_>, site: Site) -> Result<Outcome> {
         world: &world,
         workers,
         slowest,
+        explained: 0,
     };
     let rounds = run.all_rounds()?;
     let slowest = run.slowest;
@@ -94,6 +111,8 @@ struct Run<'a, 'w> {
     world: &'a World,
     workers: Vec<Worker<'a>>,
     slowest: Duration,
+    /// How many findings have been shown with the words of the server.
+    explained: usize,
 }
 
 impl Run<'_, '_> {
@@ -116,8 +135,14 @@ impl Run<'_, '_> {
             if let Some(panic) = server.panic() {
                 self.world.fault(format!("the server panicked: {panic}"));
             }
+            self.explain(&server);
             self.progress(round);
-            if self.world.faults() >= if self.plan.must_find { 1 } else { ENOUGH } {
+            let enough = if self.plan.expect == Expect::Caught {
+                1
+            } else {
+                ENOUGH
+            };
+            if self.world.faults() >= enough {
                 return Ok(round);
             }
             if self.world.pushed.load(Ordering::SeqCst) > WIPE_AT && round < self.plan.rounds {
@@ -132,8 +157,8 @@ impl Run<'_, '_> {
     fn start(&mut self) -> Result<Option<Server>> {
         let data = self.site.data();
         if self.plan.rng.u32(0..RECRASH_EVERY) == 0 {
-            self.crash_while_starting(&data);
-            self.site.restore()?;
+            self.crash_while_starting(&data)
+                .context("a crash during the restart")?;
         }
         match self.plan.target.start(&data, self.plan.work) {
             Ok(server) => {
@@ -155,16 +180,14 @@ impl Run<'_, '_> {
         }
     }
 
-    /// Starts the server and crashes it as soon as it is ready, before anybody asks it anything.
-    fn crash_while_starting(&mut self, data: &Path) {
-        if let Ok(mut server) = self.plan.target.start(data, self.plan.work) {
-            thread::sleep(Duration::from_millis(self.plan.rng.u64(0..20)));
-            let cut = self.site.arm().and_then(Armed::cut);
-            if let Err(error) = cut.and_then(|()| server.kill()) {
-                self.world
-                    .fault(format!("the crash did not work: {error:#}"));
-            }
-        }
+    /// Starts the server and crashes it while it recovers, or just after.
+    fn crash_while_starting(&mut self, data: &Path) -> Result<()> {
+        let server = self.plan.target.spawn(data, self.plan.work)?;
+        let armed = self.site.arm()?;
+        thread::sleep(Duration::from_millis(self.plan.rng.u64(0..RECOVERY)));
+        armed.cut()?;
+        server.kill()?;
+        self.site.restore()
     }
 
     fn furnish(&mut self, server: &Server) {
@@ -186,13 +209,14 @@ impl Run<'_, '_> {
         let armed = self.site.arm()?;
         let moment = Duration::from_secs_f64(self.plan.rng.f64() * LATEST);
         let address = server.address.clone();
+        self.let_syncs_fail(true)?;
         let crashed = thread::scope(|scope| {
             for worker in &mut self.workers {
                 let address = &address;
                 scope.spawn(move || worker.live(address));
             }
             thread::sleep(moment);
-            if !server.is_running() {
+            if self.plan.expect != Expect::FailingSyncs && !server.is_running() {
                 world.fault(format!(
                     "the server ended under load:\n{}",
                     server.log_tail()
@@ -207,7 +231,21 @@ impl Run<'_, '_> {
             world.fault(format!("the server panicked: {panic}"));
         }
         crashed.context("the crash did not work")?;
+        self.let_syncs_fail(false)?;
         self.site.restore()
+    }
+
+    fn let_syncs_fail(&self, fail: bool) -> Result<()> {
+        let switch = self.plan.work.join(SWITCH);
+        if self.plan.expect != Expect::FailingSyncs {
+            return Ok(());
+        }
+        let done = if fail {
+            fs::write(&switch, b"")
+        } else {
+            fs::remove_file(&switch)
+        };
+        done.with_context(|| switch.display().to_string())
     }
 
     /// Looks at everything, then wipes the store.
@@ -239,6 +277,15 @@ impl Run<'_, '_> {
         };
         oracle::check(self.world, &server, Scope::All, &mut self.plan.rng);
         server.kill()
+    }
+
+    /// Shows what the server has to say of new findings.
+    fn explain(&mut self, server: &Server) {
+        let found = self.world.faults();
+        if found > self.explained && self.plan.expect != Expect::Caught {
+            eprintln!("  the last words of the server:\n{}", server.log_tail());
+        }
+        self.explained = found;
     }
 
     fn progress(&self, round: usize) {

@@ -66,7 +66,7 @@ pub(crate) fn run(scarce: Scarce, target: &Target, work: &Path, mut rng: Rng) ->
     fill(&server, &stored, scarce, &mut rng)?;
     server.check_alive().context("while the disk is full")?;
     stored.check(&server).context("while the disk is full")?;
-    check_delete(&server, &stored).context("a delete while the disk is full")?;
+    let deleted = check_delete(&server, &stored).context("a delete while the disk is full")?;
     if let Some(uploads) = target.kind.uploads(&data) {
         wait_until_empty(&uploads)?;
     }
@@ -95,7 +95,8 @@ pub(crate) fn run(scarce: Scarce, target: &Target, work: &Path, mut rng: Rng) ->
     );
     server.kill()?;
     Ok(format!(
-        "{} pushes stored, {refused} refused cleanly, 0 lost, pushes again {:.1} s after space returned",
+        "{} pushes stored, {refused} refused cleanly, 0 lost; deletes {deleted}; pushes again {:.1} s \
+         after space returned",
         stored.len(),
         waited.as_secs_f64()
     ))
@@ -287,11 +288,10 @@ fn clean(
     Ok(reply)
 }
 
-/// Deletes something: that may succeed or be refused cleanly.
-fn check_delete(server: &Server, stored: &Stored) -> Result<()> {
-    let Some((path, digest)) = stored.with(|known| known.paths.pop()) else {
-        return Ok(());
-    };
+/// Deletes something: that may succeed or be refused cleanly. Says what it did.
+fn check_delete(server: &Server, stored: &Stored) -> Result<&'static str> {
+    let last = stored.with(|known| known.paths.pop());
+    let (path, digest) = last.context("nothing was stored")?;
     let mut client = server.client();
     // The last thing that was stored is a blob without manifest, or a manifest by its tag.
     let reply = clean(&mut client, "DELETE", &path, &[], Body::Empty)?;
@@ -303,10 +303,11 @@ fn check_delete(server: &Server, stored: &Stored) -> Result<()> {
         reply.brief(),
         after.status
     );
-    if !reply.is_success() {
-        stored.with(|known| known.paths.push((path, digest)));
+    if reply.is_success() {
+        return Ok("went on");
     }
-    Ok(())
+    stored.with(|known| known.paths.push((path, digest)));
+    Ok("were refused")
 }
 
 fn wait_until_empty(uploads: &Path) -> Result<()> {

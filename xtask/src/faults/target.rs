@@ -68,12 +68,30 @@ pub(crate) struct Server {
     pub(crate) ready_after: Duration,
 }
 
+/// A server that was started and may not be ready yet; dropping it kills it.
+#[derive(Debug)]
+pub(crate) struct Starting {
+    process: process::Server,
+    /// `host:port`, when it was told where to listen.
+    address: Option<String>,
+    begun: Instant,
+}
+
 impl Target {
-    /// Starts the server on the folder `data`. A file beside it holds its configuration, if any.
+    /// Starts the server on the folder `data` and waits until it is ready. A file in `work` holds its
+    /// configuration, if any.
     ///
     /// # Errors
     /// When it ends or is not ready within a minute.
     pub(crate) fn start(&self, data: &Path, work: &Path) -> Result<Server> {
+        self.spawn(data, work)?.wait()
+    }
+
+    /// Starts the server.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub(crate) fn spawn(&self, data: &Path, work: &Path) -> Result<Starting> {
         let mut command = match self.wrapper.split_first() {
             Some((wrapper, arguments)) => {
                 let mut command = Command::new(wrapper);
@@ -83,49 +101,30 @@ impl Target {
             None => Command::new(&self.program),
         };
         // Else a server that was started inside of the file system would keep it busy.
-        command.current_dir("/");
-        let begun = Instant::now();
-        let (process, address) = match self.kind {
-            Kind::Dockhand => start_dockhand(command, data)?,
-            Kind::Distribution => start_distribution(command, data, work)?,
+        command.current_dir("/").arg("serve");
+        let (name, address) = match self.kind {
+            Kind::Dockhand => {
+                command.args(["--access-log", "off", "--listen", "127.0.0.1:0", "--data"]);
+                command.arg(data);
+                ("dockhand", None)
+            }
+            Kind::Distribution => {
+                let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+                command.arg(distribution_config(data, work, &address)?);
+                ("registry", Some(address))
+            }
         };
-        Ok(Server {
+        let begun = Instant::now();
+        let process = process::Server::spawn(name, &mut command)?;
+        Ok(Starting {
             process,
             address,
-            ready_after: begun.elapsed(),
+            begun,
         })
     }
 }
 
-fn start_dockhand(mut command: Command, data: &Path) -> Result<(process::Server, String)> {
-    command
-        .args([
-            "serve",
-            "--access-log",
-            "off",
-            "--listen",
-            "127.0.0.1:0",
-            "--data",
-        ])
-        .arg(data);
-    let mut server = process::Server::spawn("dockhand", &mut command)?;
-    let address = server.wait_until(NEVER, |log| {
-        let mut lines = log
-            .split_inclusive('\n')
-            .filter_map(|line| line.strip_suffix('\n'));
-        lines
-            .find_map(|line| line.strip_prefix(LISTENING))
-            .map(str::to_owned)
-    })?;
-    Ok((server, address))
-}
-
-fn start_distribution(
-    mut command: Command,
-    data: &Path,
-    work: &Path,
-) -> Result<(process::Server, String)> {
-    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+fn distribution_config(data: &Path, work: &Path, address: &str) -> Result<PathBuf> {
     let config = work.join("distribution.yml");
     let text = format!(
         "version: 0.1\nlog: {{ level: error, accesslog: {{ disabled: true }} }}\n\
@@ -134,9 +133,38 @@ fn start_distribution(
         data.display()
     );
     fs::write(&config, text).with_context(|| config.display().to_string())?;
-    let mut server = process::Server::spawn("registry", command.arg("serve").arg(config))?;
-    server.wait_for_http(&format!("http://{address}/v2/"), NEVER)?;
-    Ok((server, address))
+    Ok(config)
+}
+
+impl Starting {
+    /// Waits until it is ready.
+    fn wait(mut self) -> Result<Server> {
+        let address = match self.address {
+            Some(address) => {
+                self.process
+                    .wait_for_http(&format!("http://{address}/v2/"), NEVER)?;
+                address
+            }
+            None => self.process.wait_until(NEVER, |log| {
+                let mut lines = log
+                    .split_inclusive('\n')
+                    .filter_map(|line| line.strip_suffix('\n'));
+                lines
+                    .find_map(|line| line.strip_prefix(LISTENING))
+                    .map(str::to_owned)
+            })?,
+        };
+        Ok(Server {
+            process: self.process,
+            address,
+            ready_after: self.begun.elapsed(),
+        })
+    }
+
+    /// SIGKILL, ready or not.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.process.kill()
+    }
 }
 
 impl Server {

@@ -4,10 +4,13 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
 
 use fastrand::Rng;
 
 use super::book::Shelf;
+use super::campaign::Expect;
 use super::content::{Blob, Sha};
 use super::model::{Key, Span, Value};
 use super::wire::{ANY, Body, Client, Reply};
@@ -51,6 +54,8 @@ pub(super) enum Told {
     Nothing,
 }
 
+/// A pause of a client whose server has ended, so that it does not spin until the crash.
+const GONE: Duration = Duration::from_millis(20);
 /// How many blobs there are that several workers push at the same time.
 const POOL: usize = 12;
 
@@ -124,11 +129,17 @@ impl<'w> Worker<'w> {
     /// Sends a request and sorts the answer. Before the crash, no answer and 5xx are findings.
     fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: Body<'_>) -> Told {
         let answer = self.client.call(method, path, headers, body);
+        let trouble = self.world.expect == Expect::FailingSyncs;
         let crashing = self.world.is_crashing();
         match answer {
             Ok(reply) if reply.is_success() && !self.world.is_cut() => Told::Yes(reply),
             Ok(_) | Err(_) if crashing => Told::Nothing,
             Ok(reply) if reply.status < 500 => Told::No(reply),
+            Ok(_) if trouble => Told::Nothing,
+            Err(_) if trouble => {
+                thread::sleep(GONE);
+                Told::Nothing
+            }
             Ok(reply) => {
                 let brief = reply.brief();
                 self.world.fault(format!(

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::campaign::Expect;
 use super::model::Model;
 use super::target::Kind;
 use super::unfinished::Upload;
@@ -19,8 +20,8 @@ pub(crate) const ENOUGH: usize = 10;
 pub(crate) struct World {
     /// Which server this is.
     pub(crate) kind: Kind,
-    /// Findings are expected, and not printed as they come.
-    quiet: bool,
+    /// What is expected of it.
+    pub(crate) expect: Expect,
     model: Mutex<Model>,
     events: AtomicU64,
     /// Set just before the crash: from then on errors are expected, acknowledgements still count.
@@ -39,10 +40,10 @@ pub(crate) struct World {
 
 impl World {
     /// A world in which nothing has happened.
-    pub(crate) fn new(kind: Kind, quiet: bool) -> Self {
+    pub(crate) fn new(kind: Kind, expect: Expect) -> Self {
         Self {
             kind,
-            quiet,
+            expect,
             model: Mutex::default(),
             events: AtomicU64::new(1),
             crashing: AtomicBool::new(false),
@@ -80,7 +81,7 @@ impl World {
         let mut found = lock(&self.found);
         if found.len() < ENOUGH {
             let what = format!("crash {}: {what}", self.crash.load(Ordering::SeqCst));
-            if !self.quiet {
+            if self.expect != Expect::Caught {
                 eprintln!("  FOUND {what}");
             }
             found.push(what);
