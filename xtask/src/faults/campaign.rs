@@ -57,8 +57,6 @@ pub(crate) struct Plan<'a> {
 
 /// How a campaign ended.
 pub(crate) struct Outcome {
-    /// Crashes that it came through.
-    pub(crate) rounds: usize,
     /// Numbers for a person.
     pub(crate) summary: String,
     /// What was found wrong.
@@ -99,7 +97,6 @@ pub(crate) fn run(mut plan: Plan<'_>, site: Site) -> Result<Outcome> {
         slowest.as_secs_f64()
     );
     Ok(Outcome {
-        rounds,
         summary,
         found: world.take_faults(),
     })
