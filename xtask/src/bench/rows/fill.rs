@@ -71,28 +71,20 @@ fn shared(
     crowd::run((0..PUSHERS).map(client).collect()).map(drop)
 }
 
-/// Writes the link files that CNCF Distribution lists as tags; pushing them would take an hour.
+/// Makes the folders that CNCF Distribution lists as tags; pushing them would take an hour, and what
+/// lies in them its lists do not look at.
 ///
 /// `data` is its root directory.
-pub(super) fn tag_links(data: &Path, count: usize) -> Result<()> {
+pub(super) fn tag_folders(data: &Path, count: usize) -> Result<()> {
     let tags = repository_folder(data, TAGGED).join("_manifests/tags");
-    let link = digest(&artifact());
-    for at in 0..count {
-        let current = tags.join(tag(at)).join("current");
-        fs::create_dir_all(&current)?;
-        fs::write(current.join("link"), &link)?;
-    }
-    Ok(())
+    fs::create_dir_all(&tags)?;
+    (0..count).try_for_each(|at| Ok(fs::create_dir(tags.join(tag(at)))?))
 }
 
-/// Makes the folders by which CNCF Distribution knows a repository; it looks at nothing else in them.
+/// Makes the folders by which CNCF Distribution knows repositories, in the same way.
 pub(super) fn repository_folders(data: &Path, count: usize) -> Result<()> {
-    for at in 0..count {
-        let folder = repository_folder(data, &repository(at));
-        fs::create_dir_all(folder.join("_layers"))?;
-        fs::create_dir_all(folder.join("_manifests"))?;
-    }
-    Ok(())
+    let folder = |at| repository_folder(data, &repository(at)).join("_manifests");
+    (0..count).try_for_each(|at| Ok(fs::create_dir_all(folder(at))?))
 }
 
 fn repository_folder(data: &Path, name: &str) -> PathBuf {
