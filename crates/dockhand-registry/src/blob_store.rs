@@ -1,10 +1,11 @@
 //! The seam to where bytes lie: blobs by key, and the staging that they come from.
 //!
-//! Six methods and a writer of three. It is cut so that an object store fits: nothing is ever
+//! Seven methods and a writer of three. It is cut so that an object store fits: nothing is ever
 //! appended to an object, a stage may be made of parts of five MiB and more, and whatever a backend
 //! has to remember of them travels in [`Staged::notes`], which the metadata keeps.
 
 use std::fmt;
+use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -55,6 +56,10 @@ pub type BlobStream = BoxStream<'static, Result<Bytes, StoreError>>;
 pub trait BlobStore: fmt::Debug + Send + Sync {
     /// Reads `range` of the bytes under `key`; the caller knows the size from the metadata.
     async fn read(&self, key: &BlobKey, range: Range<u64>) -> Result<BlobStream, StoreError>;
+
+    /// The file that holds the bytes under `key`, where the store keeps files: a server may have the
+    /// kernel send them without ever seeing them. Nothing when only [`BlobStore::read`] will do.
+    async fn file(&self, key: &BlobKey) -> Result<Option<File>, StoreError>;
 
     /// Takes up the staging of an upload right behind what `staged` says is durable. Bytes that an
     /// interrupted writer left behind that point are dropped. Of two writers of one upload the

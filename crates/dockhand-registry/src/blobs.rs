@@ -1,5 +1,6 @@
 //! Blobs: read, mounted from another repository, deleted.
 
+use std::fs::File;
 use std::ops::Range;
 use std::time::SystemTime;
 
@@ -38,6 +39,15 @@ impl Registry {
     /// Of the store. Once the stream runs, trouble is an item of it: never a short, clean end.
     pub async fn read_blob(&self, blob: &Blob, range: Range<u64>) -> Result<BlobStream, Error> {
         Ok(self.blobs.read(&blob.key, range).await?)
+    }
+
+    /// The file with the bytes of a blob, where the store has one, for a server that lets the kernel
+    /// send it. It may be shorter than the blob's size when it is damaged: who sends must notice.
+    ///
+    /// # Errors
+    /// Of the store.
+    pub async fn blob_file(&self, blob: &Blob) -> Result<Option<File>, Error> {
+        Ok(self.blobs.file(&blob.key).await?)
     }
 
     /// Makes a blob of another repository one of this one too, without a byte being moved. Without

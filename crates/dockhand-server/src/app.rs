@@ -9,7 +9,7 @@ use axum::body::Body;
 use dockhand_oci::Endpoint;
 use dockhand_registry::Registry;
 use http::header::{CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, Version};
 
 use crate::body::drain_later;
 use crate::error::Error;
@@ -18,6 +18,7 @@ use crate::location::{Addressing, Base};
 use crate::metrics::Metrics;
 use crate::observe::{Observed, request_id};
 use crate::request::Asked;
+use crate::sendfile::Files;
 use crate::{health, respond, route};
 
 /// How the application answers.
@@ -108,6 +109,9 @@ impl App {
             tls,
             address,
         );
+        // In HTTP/2 the answers of a connection are mixed, so nothing below could tell whose turn it is.
+        let in_turn = parts.version <= Version::HTTP_11;
+        let files = parts.extensions.get::<Files>().filter(|_| in_turn).cloned();
         let asked = Asked {
             id: request_id(&parts.headers),
             method: parts.method,
@@ -115,6 +119,7 @@ impl App {
             headers: parts.headers,
             peer: address,
             base,
+            files,
         };
         let endpoint = Endpoint::parse(asked.path());
         let mut response = match health::answer(self, &asked).await {
@@ -127,7 +132,7 @@ impl App {
                 };
                 let outcome = match &endpoint {
                     Ok(endpoint) => route::dispatch(call, endpoint).await,
-                    Err(error) => Err(Error::from(*error)),
+                    Err(error) => Err(Error::of_path(&asked.method, *error)),
                 };
                 match outcome {
                     Ok(response) => response,

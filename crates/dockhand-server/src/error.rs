@@ -1,6 +1,6 @@
 //! Every way in which a request is refused, and what it is on the wire.
 
-use dockhand_oci::{EndpointError, ErrorCode, PageError, ReferenceError};
+use dockhand_oci::{EndpointError, ErrorCode, PageError, ReferenceError, TagError};
 use dockhand_registry::Answer;
 use http::Method;
 
@@ -12,7 +12,10 @@ pub(crate) enum Error {
     Registry(#[from] dockhand_registry::Error),
     /// The path is not an endpoint, or a word in it is wrong.
     #[error(transparent)]
-    Endpoint(#[from] EndpointError),
+    Endpoint(EndpointError),
+    /// What can be no tag cannot exist: who asks for it is told so, as of any other that is not there.
+    #[error("there is no such manifest: {0}")]
+    NoSuchTag(TagError),
     /// The endpoint exists, the method there does not.
     #[error("{method} is not possible here; allowed: {allowed}")]
     Method {
@@ -49,6 +52,16 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// What a path that is no endpoint means to a request of this method.
+    pub(crate) fn of_path(method: &Method, error: EndpointError) -> Self {
+        match error {
+            EndpointError::Reference(ReferenceError::Tag(error)) if *method != Method::PUT => {
+                Self::NoSuchTag(error)
+            }
+            error => Self::Endpoint(error),
+        }
+    }
+
     /// The code and the status: the second half of the one map, for what the rules never see.
     pub(crate) fn answer(&self) -> Answer {
         use ErrorCode as Code;
@@ -65,6 +78,7 @@ impl Error {
                 }
                 EndpointError::Upload(_) => (Code::BlobUploadUnknown, 404),
             },
+            Self::NoSuchTag(_) => (Code::ManifestUnknown, 404),
             Self::Method { .. } => (Code::Unsupported, 405),
             Self::Parameter { code, .. } => (*code, 400),
             Self::Header { code, status, .. } => (*code, *status),

@@ -20,6 +20,7 @@ mod request;
 mod respond;
 mod route;
 mod run;
+mod sendfile;
 mod setup;
 mod tls;
 

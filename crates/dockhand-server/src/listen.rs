@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 
 use crate::app::{App, Peer};
 use crate::guarded::Guarded;
+use crate::sendfile::{Files, Sending};
 use crate::tls::Tls;
 
 /// What a connection may take of time and room.
@@ -118,6 +119,8 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(limits.header_bytes.max(MIN_BUFFER))
+        // Bodies are handed down as they are: stand-ins for parts of files must not be copied.
+        .writev(true)
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(H2_STREAMS)
@@ -156,20 +159,20 @@ fn admit(server: &Arc<Server>, watcher: Watcher, stream: TcpStream, address: Soc
 /// The TLS handshake, when there is one, then the requests.
 async fn greet(server: &Server, watcher: Watcher, stream: TcpStream, address: SocketAddr) {
     let Some(tls) = &server.tls else {
-        return speak(
-            server,
-            watcher,
-            stream,
-            Peer {
-                address,
-                tls: false,
-            },
-        )
-        .await;
+        let files = Files::default();
+        let stream = Sending::new(stream, files.clone());
+        let peer = Peer {
+            address,
+            tls: false,
+        };
+        return speak(server, watcher, stream, peer, Some(files)).await;
     };
     let handshake = tls.acceptor().accept(stream);
     match tokio::time::timeout(server.limits.handshake_timeout, handshake).await {
-        Ok(Ok(stream)) => speak(server, watcher, stream, Peer { address, tls: true }).await,
+        Ok(Ok(stream)) => {
+            let peer = Peer { address, tls: true };
+            speak(server, watcher, stream, peer, None).await;
+        }
         Ok(Err(error)) => tracing::debug!(%address, %error, "no TLS handshake"),
         Err(_) => tracing::debug!(%address, "the TLS handshake took too long"),
     }
@@ -181,12 +184,16 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     watcher: Watcher,
     stream: S,
     peer: Peer,
+    files: Option<Files>,
 ) {
     let limits = &server.limits;
     let stream = Guarded::new(stream, limits.header_timeout, limits.write_stall);
     let app = Arc::clone(&server.app);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let app = Arc::clone(&app);
+        if let Some(files) = &files {
+            request.extensions_mut().insert(files.clone());
+        }
         async move { Ok::<_, Infallible>(app.handle(Some(peer), request.map(Body::new)).await) }
     });
     let connection = server

@@ -11,6 +11,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::Error;
 use crate::location::Base;
+use crate::sendfile::Files;
 
 /// A request without its body.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(crate) struct Asked {
     pub(crate) peer: Option<IpAddr>,
     /// What `Location` begins with.
     pub(crate) base: Base,
+    /// Where to note parts of files, on a connection that can have the kernel send them.
+    pub(crate) files: Option<Files>,
 }
 
 /// The name of a request: what the client sent when that is plain, else one of ours.

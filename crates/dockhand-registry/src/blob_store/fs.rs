@@ -14,7 +14,7 @@ mod syscalls;
 mod turns;
 
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -99,6 +99,10 @@ impl Shared {
 impl BlobStore for FileSystem {
     async fn read(&self, key: &BlobKey, range: Range<u64>) -> Result<BlobStream, StoreError> {
         self.shared.reader.blob(key, range).await
+    }
+
+    async fn file(&self, key: &BlobKey) -> Result<Option<File>, StoreError> {
+        self.shared.reader.blob_file(key).await.map(Some)
     }
 
     async fn stage(

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::fs::File;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -117,6 +118,10 @@ impl BlobStore for Memory {
                 found,
             }
         }))
+    }
+
+    async fn file(&self, _key: &BlobKey) -> Result<Option<File>, StoreError> {
+        Ok(None)
     }
 
     async fn stage(

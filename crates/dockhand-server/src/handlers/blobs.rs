@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use axum::body::Body;
 use dockhand_oci::{ByteRange, Digest, RepoName};
+use dockhand_registry::{Blob, Registry};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE,
     RANGE,
@@ -13,7 +14,10 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use super::{Answer, Call};
+use crate::error::Error;
+use crate::request::Asked;
 use crate::respond::{CONTENT_DIGEST, empty, value};
+use crate::sendfile::WORTH_IT;
 
 /// A blob never changes under its digest, so whoever has it may keep it: a year, as is usual.
 const FOR_EVER: &str = "max-age=31536000";
@@ -37,10 +41,25 @@ pub(crate) async fn get(call: Call<'_>, repo: &RepoName, digest: Digest) -> Answ
     *response.status_mut() = status;
     describe(response.headers_mut(), &digest, &range, size, status);
     if call.asked.method != Method::HEAD && !range.is_empty() {
-        let bytes = call.registry().read_blob(&blob, range).await?;
-        *response.body_mut() = Body::from_stream(bytes);
+        *response.body_mut() = body(call.registry(), call.asked, &blob, range).await?;
     }
     Ok(response)
+}
+
+/// The bytes, sent by the kernel where that is possible and worth it.
+async fn body(
+    registry: &Registry,
+    asked: &Asked,
+    blob: &Blob,
+    range: Range<u64>,
+) -> Result<Body, Error> {
+    let worth_it = range.end - range.start >= WORTH_IT;
+    if let Some(files) = asked.files.as_ref().filter(|_| worth_it)
+        && let Some(file) = registry.blob_file(blob).await?
+    {
+        return Ok(files.body(file, range));
+    }
+    Ok(Body::from_stream(registry.read_blob(blob, range).await?))
 }
 
 pub(crate) async fn delete(call: Call<'_>, repo: &RepoName, digest: Digest) -> Answer {

@@ -25,7 +25,7 @@ async fn paths_that_are_none() {
         ("/v2/%2e%2e/tags/list", 400, "NAME_INVALID"),
         (&format!("/v2/{long_name}/tags/list"), 400, "NAME_INVALID"),
         (&format!("/v2{long_path}/tags/list"), 404, "UNSUPPORTED"),
-        ("/v2/app/manifests/-x", 400, "TAG_INVALID"),
+        ("/v2/app/manifests/-x", 404, "MANIFEST_UNKNOWN"),
         ("/v2/app/manifests/sha256:bad", 400, "DIGEST_INVALID"),
         ("/v2/app/manifests/md5:00", 400, "DIGEST_INVALID"),
         ("/v2/app/blobs/sha256:bad", 400, "DIGEST_INVALID"),
@@ -227,6 +227,7 @@ async fn parameters_and_headers() {
             400,
             "UNSUPPORTED",
         ),
+        ("PUT /v2/app/manifests/-bad".into(), &[], 400, "TAG_INVALID"),
         (
             "PUT /v2/app/manifests/v1?tag=-bad".into(),
             &[],

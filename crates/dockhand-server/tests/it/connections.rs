@@ -16,13 +16,13 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 /// A server on a port, and the way to stop it.
-struct Running {
+pub(crate) struct Running {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     done: JoinHandle<()>,
 }
 
-fn setup() -> Setup {
+pub(crate) fn setup() -> Setup {
     Setup {
         data: None,
         listen: "127.0.0.1:0".parse().unwrap(),
@@ -45,7 +45,7 @@ fn setup() -> Setup {
     }
 }
 
-async fn start(setup: Setup) -> Running {
+pub(crate) async fn start(setup: Setup) -> Running {
     let server = Server::start(setup).await.unwrap();
     let address = server.address().unwrap();
     let (stop, stopped) = oneshot::channel();
@@ -60,7 +60,7 @@ async fn start(setup: Setup) -> Running {
 }
 
 impl Running {
-    async fn connect(&self) -> TcpStream {
+    pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
 

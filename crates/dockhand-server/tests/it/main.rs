@@ -5,6 +5,7 @@ mod bad_input;
 mod blobs;
 mod conditions;
 mod connections;
+mod files;
 mod lists;
 mod manifests;
 mod support;

@@ -81,8 +81,14 @@ impl Reader {
         key: &BlobKey,
         range: Range<u64>,
     ) -> Result<BlobStream, StoreError> {
+        let file = self.blob_file(key).await?;
+        Ok(self.stream(file, Source::Blob(key.clone()), range))
+    }
+
+    /// The file of a blob.
+    pub(super) async fn blob_file(&self, key: &BlobKey) -> Result<File, StoreError> {
         match self.file(key.as_str()).await? {
-            Ok(file) => Ok(self.stream(file, Source::Blob(key.clone()), range)),
+            Ok(file) => Ok(file),
             Err(e) if is_absent(&e) => Err(StoreError::Missing(key.clone())),
             Err(e) => Err(failed(format!("opening {key:?}"), e)),
         }

@@ -1,0 +1,156 @@
+//! Blobs from files over real connections: what the kernel sends is what was pushed.
+
+use std::fs::OpenOptions;
+use std::path::Path;
+
+use dockhand_oci::{Algorithm, Digest};
+use dockhand_server::Setup;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::connections::{Running, setup, start};
+
+/// Not a multiple of anything, and no byte like its neighbours.
+fn content(length: usize) -> Vec<u8> {
+    (0..length)
+        .map(|i| u8::try_from((i * 31 + i / 251) % 251).unwrap())
+        .collect()
+}
+
+async fn serve(folder: &Path) -> Running {
+    start(Setup {
+        data: Some(folder.to_owned()),
+        ..setup()
+    })
+    .await
+}
+
+async fn push(server: &Running, bytes: &[u8]) -> Digest {
+    let digest = Algorithm::Sha256.digest(bytes);
+    let mut stream = server.connect().await;
+    let head = format!(
+        "POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+        bytes.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let (head, _) = answer(&mut stream, false).await;
+    assert!(head.starts_with("HTTP/1.1 201"), "{head}");
+    digest
+}
+
+/// Reads one answer off a connection that stays open.
+async fn answer(stream: &mut TcpStream, is_head: bool) -> (String, Vec<u8>) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    let head = String::from_utf8(head).unwrap();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+    if !is_head {
+        stream.read_exact(&mut body).await.unwrap();
+    }
+    (head, body)
+}
+
+#[tokio::test]
+async fn whole_blobs_ranges_and_small_answers_in_turn_on_one_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = serve(folder.path()).await;
+    let (large, small) = (content(5_300_001), content(70_000));
+    let (large_digest, small_digest) = (push(&server, &large).await, push(&server, &small).await);
+    let mut stream = server.connect().await;
+    for _ in 0..3 {
+        for (method, digest, range, expected) in [
+            ("GET", large_digest, "", &large[..]),
+            ("HEAD", large_digest, "", &[]),
+            (
+                "GET",
+                large_digest,
+                "Range: bytes=1048575-3145728\r\n",
+                &large[1_048_575..=3_145_728],
+            ),
+            ("GET", small_digest, "", &small[..]),
+            ("GET", small_digest, "Range: bytes=3-9\r\n", &small[3..=9]),
+            (
+                "GET",
+                large_digest,
+                "Range: bytes=-100000\r\n",
+                &large[5_200_001..],
+            ),
+        ] {
+            let request =
+                format!("{method} /v2/a/blobs/{digest} HTTP/1.1\r\nHost: x\r\n{range}\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let (head, body) = answer(&mut stream, method == "HEAD").await;
+            assert!(head.starts_with("HTTP/1.1 20"), "{head}");
+            if method == "GET" {
+                assert!(body == expected, "{method} {range}: other bytes came");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn requests_that_do_not_wait_for_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = serve(folder.path()).await;
+    let (first, second) = (content(1_500_000), content(300_000));
+    let digests = [push(&server, &first).await, push(&server, &second).await];
+    let mut stream = server.connect().await;
+    let requests: String = digests
+        .iter()
+        .cycle()
+        .take(6)
+        .map(|digest| format!("GET /v2/a/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n"))
+        .collect();
+    stream.write_all(requests.as_bytes()).await.unwrap();
+    for turn in 0..6 {
+        let (_, body) = answer(&mut stream, false).await;
+        assert!(
+            body == if turn % 2 == 0 {
+                &first[..]
+            } else {
+                &second[..]
+            },
+            "turn {turn}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_was_cut_short_ends_the_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = serve(folder.path()).await;
+    let bytes = content(3_000_000);
+    let digest = push(&server, &bytes).await;
+    let hex = digest.hex();
+    let path = format!("docker/registry/v2/blobs/sha256/{}/{hex}/data", &hex[..2]);
+    let file = OpenOptions::new()
+        .write(true)
+        .open(folder.path().join(path))
+        .unwrap();
+    file.set_len(2_500_000).unwrap();
+    let mut stream = server.connect().await;
+    let request = format!("GET /v2/a/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut all = Vec::new();
+    let _ = stream.read_to_end(&mut all).await;
+    let text = String::from_utf8_lossy(&all);
+    assert!(
+        text.contains("content-length: 3000000"),
+        "the size is that of the blob"
+    );
+    assert!(
+        all.len() < 3_000_000,
+        "and the connection ends before it is reached"
+    );
+    // Whoever pushes it again heals it.
+    push(&server, &bytes).await;
+    let mut stream = server.connect().await;
+    stream.write_all(request.as_bytes()).await.unwrap();
+    assert!(answer(&mut stream, false).await.1 == bytes);
+}
