@@ -11,6 +11,7 @@ mod figure;
 mod load;
 mod machine;
 mod page;
+mod pin;
 mod rows;
 mod servers;
 mod upload;
@@ -41,6 +42,9 @@ pub(crate) struct Args {
     /// Smaller contents, shorter loads, one round: shows that it works
     #[arg(long)]
     quick: bool,
+    /// Run servers on one core and clients on the others: figures are steadier and lower
+    #[arg(long)]
+    pin: bool,
     /// Measure this program instead of the one that cargo builds here
     #[arg(long, value_name = "FILE")]
     dockhand: Option<PathBuf>,
@@ -55,7 +59,7 @@ fn names() -> clap::builder::PossibleValuesParser {
 
 /// Measures, prints the table, and writes it.
 pub(crate) fn run(args: Args) -> Result<()> {
-    let programs = Programs::require(args.dockhand)?;
+    let mut programs = Programs::require(args.dockhand)?;
     let version = |who| Ok((who, programs.version(who)?));
     let rounds = args.rounds.unwrap_or(if args.quick { 1 } else { 5 });
     let heading = Heading {
@@ -64,7 +68,11 @@ pub(crate) fn run(args: Args) -> Result<()> {
         versions: Who::ALL.into_iter().map(version).collect::<Result<_>>()?,
         rounds: rounds.into(),
         quick: args.quick,
+        pinned: args.pin,
     };
+    if args.pin {
+        programs.pin()?;
+    }
     // Beside what cargo builds: a disk as the data of a registry has it, where /tmp may be memory.
     let folder = target_folder().join("bench");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;

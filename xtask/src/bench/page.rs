@@ -15,6 +15,7 @@ pub(crate) struct Heading {
     pub(crate) versions: Vec<(Who, String)>,
     pub(crate) rounds: usize,
     pub(crate) quick: bool,
+    pub(crate) pinned: bool,
 }
 
 impl Heading {
@@ -69,7 +70,7 @@ pub(crate) fn markdown(heading: &Heading, figures: &[Figure]) -> String {
     for figure in figures {
         let _ = writeln!(page, "| {} |", cells(figure, "<br>").join(" | "));
     }
-    let _ = write!(page, "\n{}", notes(heading.rounds));
+    let _ = write!(page, "\n{}", notes(heading));
     page
 }
 
@@ -110,7 +111,13 @@ fn rounds(figure: &Figure, who: Who) -> String {
     )
 }
 
-fn notes(rounds: usize) -> String {
+fn notes(heading: &Heading) -> String {
+    let rounds = heading.rounds;
+    let pinned = if heading.pinned {
+        "All servers ran on one core and the clients on the others."
+    } else {
+        "Nothing is pinned to a core."
+    };
     format!(
         "Each figure is the median of {rounds} rounds with the least and the most in parentheses; the \
          servers take turns in each round. A ratio is the median of the ratios of the rounds. \
@@ -119,7 +126,7 @@ fn notes(rounds: usize) -> String {
          * All servers and the clients run on one machine over the loopback interface, plain HTTP/1.1 \
          with connections that stay open, contents in the page cache, data on one file system. \
          The clients share the processors with the servers: one blocking thread for each connection, \
-         requests prepared before, bodies read and thrown away. Nothing is pinned to a core.\n\
+         requests prepared before, bodies read and thrown away. {pinned}\n\
          * Processor seconds are user and system time of all processes of a server, by `/proc`.\n\
          * CNCF Distribution runs with the settings of its own image (blob descriptors cached in \
          memory), with deletes, and without a log of requests; nginx with `sendfile`, `tcp_nopush`, a \
@@ -127,9 +134,10 @@ fn notes(rounds: usize) -> String {
          set.\n\
          * `push` is `POST` and one `PUT` for each blob, then the manifest. Both registries sync files \
          and folders before they acknowledge.\n\
-         * Long lists are pushed to dockhand through its API and written to the disk of CNCF \
-         Distribution. Pages lie in the last fifth of the list, at another place each time, and every \
-         entry is checked. A server that needs seconds for a page is asked for three seconds.\n\
+         * Long lists are pushed to dockhand through its API; for CNCF Distribution the folders are \
+         made that its lists look at, and no more. Pages lie in the last fifth of the list, at another \
+         place each time, and every entry is checked. A server that is slow is asked for three \
+         seconds in each round.\n\
          * Memory is `VmRSS` of a server that was started a second ago, and `VmHWM` under the load.\n\
          * Every answer is checked for its status and length, and in each row once for its digest.\n\n\
          To measure again, on a machine that does nothing else:\n\n\
@@ -137,7 +145,8 @@ fn notes(rounds: usize) -> String {
          cargo xtask bench --markdown docs/benchmarks.md\n\
          ```\n\n\
          It needs Go and, for nginx, root or `nginx` on the `PATH`; `--only blob-4k,manifest` measures \
-         some rows, `--quick` all of them in smaller sizes.\n"
+         some rows, `--quick` all of them in smaller sizes, and `--pin` with servers and clients on \
+         cores of their own, which is steadier.\n"
     )
 }
 
@@ -153,6 +162,7 @@ mod tests {
             versions: vec![(Who::Nginx, "1.2".to_owned())],
             rounds: 2,
             quick: false,
+            pinned: false,
         }
     }
 

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 use super::figure::Who;
+use super::pin::Pin;
 use crate::dockhand::Dockhand;
 use crate::process::{Server, run};
 use crate::tools;
@@ -24,9 +25,10 @@ const ASK: Duration = Duration::from_millis(1);
 /// How long a server may take to end by itself.
 const END: Duration = Duration::from_secs(20);
 
-/// Where the programs are.
+/// Where the programs are, and on which cores they run.
 #[derive(Clone, Debug)]
 pub(crate) struct Programs {
+    pin: Option<Pin>,
     dockhand: PathBuf,
     nginx: PathBuf,
     registry: PathBuf,
@@ -40,10 +42,19 @@ impl Programs {
             None => Dockhand::build()?.binary().to_owned(),
         };
         Ok(Self {
+            pin: None,
             dockhand,
             nginx: tools::require("nginx")?,
             registry: tools::require("registry")?,
         })
+    }
+
+    /// Runs servers on a core of their own from now on, and this thread and its clients on the others.
+    pub(crate) fn pin(&mut self) -> Result<()> {
+        let pin = Pin::new()?;
+        pin.as_client()?;
+        self.pin = Some(pin);
+        Ok(())
     }
 
     /// What each says of its version.
@@ -73,7 +84,10 @@ impl Programs {
             Who::Distribution => distribution(&self.registry, folder, address)?,
         };
         let began = Instant::now();
-        let mut server = Server::spawn(&who.to_string(), &mut command)?;
+        self.pin.iter().try_for_each(Pin::as_server)?;
+        let server = Server::spawn(&who.to_string(), &mut command);
+        self.pin.iter().try_for_each(Pin::as_client)?;
+        let mut server = server?;
         // Asked here and not by the server's log: all three in the same way, and to the millisecond.
         while !answers(address, who) {
             if !server.is_running() || began.elapsed() > READY {
