@@ -157,6 +157,15 @@ impl Stage {
         })
     }
 
+    /// How registries are reached: one that runs already is reached in one way.
+    fn schemes(&self) -> &'static [Scheme] {
+        if self.dockhand.is_some() {
+            &Scheme::ALL
+        } else {
+            &[Scheme::Http]
+        }
+    }
+
     /// A registry on an empty folder, unless one runs already.
     fn peer(&self, scheme: Scheme, environment: &[(&str, &str)]) -> Result<Peer> {
         match (&self.dockhand, &self.target) {
@@ -179,15 +188,15 @@ impl Stage {
                 report.check(name, || conformance::older(&peer));
             }
             Part::Client(checks) => {
-                for scheme in Scheme::ALL {
-                    if scheme == Scheme::Http || self.dockhand.is_some() {
-                        let peer = self.peer(scheme, &[])?;
-                        checks(&mut Session::new(name, &peer, &self.image, report)?)?;
-                    }
+                for scheme in self.schemes() {
+                    let peer = self.peer(*scheme, &[])?;
+                    checks(&mut Session::new(name, &peer, &self.image, report)?)?;
                 }
             }
             Part::Resume => {
-                resume::checks(&mut self.peer(Scheme::Http, &[])?, &self.image, report)?
+                for scheme in self.schemes() {
+                    resume::checks(&mut self.peer(*scheme, &[])?, &self.image, report)?;
+                }
             }
             Part::Debootstrap => debootstrap::checks(&self.peer(Scheme::Http, &[])?, report)?,
         }

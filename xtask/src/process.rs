@@ -29,8 +29,6 @@ pub(crate) struct Output {
     pub(crate) stdout: String,
     /// Its standard error, in the same way.
     pub(crate) stderr: String,
-    /// How long it ran.
-    pub(crate) took: Duration,
 }
 
 impl Output {
@@ -54,7 +52,6 @@ impl Output {
 pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<Output> {
     let line = command_line(command);
     let (stdout, stderr) = (NamedTempFile::new()?, NamedTempFile::new()?);
-    let began = Instant::now();
     let child = command
         .stdin(Stdio::null())
         .stdout(stdout.reopen()?)
@@ -63,7 +60,6 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<Output> {
         .with_context(|| format!("cannot start `{line}`"))?;
     let mut child = Guard(child);
     let status = child.wait(limit)?;
-    let took = began.elapsed();
     let (stdout, stderr) = (text_of(stdout.path())?, text_of(stderr.path())?);
     let Some(status) = status else {
         bail!(
@@ -77,7 +73,6 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<Output> {
         status,
         stdout,
         stderr,
-        took,
     })
 }
 

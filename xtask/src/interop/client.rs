@@ -111,6 +111,11 @@ impl<'a> Session<'a> {
         process::run(&mut command, LIMIT)
     }
 
+    /// An error unless this is the digest of the image that is pushed everywhere.
+    pub(super) fn is_image(&self, digest: &str) -> Result<String> {
+        same("the digest", digest, &self.image.digest)
+    }
+
     /// Records a check of this client.
     pub(super) fn check(&mut self, what: &str, check: impl FnOnce(&Self) -> Result<String>) {
         let name = format!("{} {}: {what}", self.name, self.peer.scheme.name());

@@ -68,6 +68,11 @@ pub(super) fn current(peer: &Peer, level: Level) -> Result<String> {
         "{tally}"
     );
     ensure!(
+        tally.skips == 0,
+        "{tally}, but {} steps were skipped",
+        tally.skips
+    );
+    ensure!(
         output.status.success(),
         "{tally}, but it ended with {}",
         output.status

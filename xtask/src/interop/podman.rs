@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::client::{Session, has, same};
 use super::skopeo::certificates;
@@ -38,6 +38,21 @@ pub(super) fn checks(client: &mut Session<'_>) -> Result<()> {
         let pulled = client.run(&format!("{engine} pull --quiet {trust} {image}:v1"))?;
         same("the id of the pulled image", &pulled, &id)
     });
+    build_on_it(client, &engine, &trust, &image);
+    client.check("copy", |client| {
+        client.run(&format!("{engine} tag {id} {copy}:v1"))?;
+        client.run(&format!("{engine} push {trust} {copy}:v1"))?;
+        client.run(&format!("{engine} rmi --force {id}"))?;
+        let pulled = client.run(&format!("{engine} pull --quiet {trust} {copy}:v1"))?;
+        same("the id of the copy", &pulled, &id)
+    });
+    index(client, &engine, &trust, &image, &id);
+    list(client, &engine, &trust, &image);
+    Ok(())
+}
+
+/// The pushed image is the base of another.
+fn build_on_it(client: &mut Session<'_>, engine: &str, trust: &str, image: &str) {
     client.check("build on it and push", |client| {
         let folder = client.folder("build");
         fs::create_dir_all(&folder)?;
@@ -54,13 +69,10 @@ pub(super) fn checks(client: &mut Session<'_>) -> Result<()> {
         ))?;
         client.run(&format!("{engine} push {trust} {image}:built"))
     });
-    client.check("copy", |client| {
-        client.run(&format!("{engine} tag {id} {copy}:v1"))?;
-        client.run(&format!("{engine} push {trust} {copy}:v1"))?;
-        client.run(&format!("{engine} rmi --force {id}"))?;
-        let pulled = client.run(&format!("{engine} pull --quiet {trust} {copy}:v1"))?;
-        same("the id of the copy", &pulled, &id)
-    });
+}
+
+/// An index with the image in it.
+fn index(client: &mut Session<'_>, engine: &str, trust: &str, image: &str, id: &str) {
     client.check("push and inspect an index", |client| {
         let list = client.repository("list");
         client.run(&format!("{engine} manifest create {list}:v1"))?;
@@ -73,8 +85,12 @@ pub(super) fn checks(client: &mut Session<'_>) -> Result<()> {
         let pulled = client.run(&format!(
             "{engine} pull --quiet {trust} --arch amd64 {list}:v1"
         ))?;
-        same("the id of the image in the index", &pulled, &id)
+        same("the id of the image in the index", &pulled, id)
     });
+}
+
+/// The tags of the repository.
+fn list(client: &mut Session<'_>, engine: &str, trust: &str, image: &str) {
     let search = if client.tls() {
         // `podman search` alone takes no folder of certificates.
         client.env("SSL_CERT_FILE", client.peer.authority_certificate.clone());
@@ -88,7 +104,6 @@ pub(super) fn checks(client: &mut Session<'_>) -> Result<()> {
         has(&tags, "built")?;
         Ok("v1, built".to_owned())
     });
-    Ok(())
 }
 
 /// Engines refuse to pull without a policy, which a minimal installation may lack.

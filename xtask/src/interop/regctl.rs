@@ -3,28 +3,14 @@
 use std::fs;
 
 use anyhow::Result;
+use serde_json::{Map, Value, json};
 
 use super::client::{Session, file_is, has, has_not, same};
 use super::image::{digest_of_layout, noise, sha256};
 
 /// All checks of regctl.
 pub(super) fn checks(client: &mut Session<'_>) -> Result<()> {
-    let host = &client.peer.authority;
-    if client.tls() {
-        let certificate = client.peer.authority_certificate.display();
-        // The certificate itself is the value, and it has spaces: a file of settings takes it.
-        let pem = fs::read_to_string(certificate.to_string())?;
-        let settings =
-            serde_json::json!({ "hosts": { host: { "tls": "enabled", "regcert": pem } } });
-        let file = client.folder("settings.json");
-        fs::write(&file, settings.to_string())?;
-        client.env("REGCTL_CONFIG", file);
-    } else {
-        let settings = serde_json::json!({ "hosts": { host: { "tls": "disabled" } } });
-        let file = client.folder("settings.json");
-        fs::write(&file, settings.to_string())?;
-        client.env("REGCTL_CONFIG", file);
-    }
+    trust(client, &[&client.peer.authority])?;
     let (image, copy) = (client.repository("image"), client.repository("copy"));
     push_and_pull(client, &image);
     artifacts(client, &image);
@@ -35,7 +21,7 @@ pub(super) fn checks(client: &mut Session<'_>) -> Result<()> {
             &client.run(&format!("artifact list {copy}:v1"))?,
             "application/x-note",
         )?;
-        same("the digest of the copy", &digest, &client.image.digest)
+        client.is_image(&digest)
     });
     client.check("list", |client| {
         client.run(&format!("image copy {image}:v1 {image}:v2"))?;
@@ -50,7 +36,7 @@ pub(super) fn checks(client: &mut Session<'_>) -> Result<()> {
         client.run(&format!("tag delete {image}:v2"))?;
         has_not(&client.run(&format!("tag ls {image}"))?, "v2")?;
         let digest = client.run(&format!("image digest {image}:v1"))?;
-        same("the digest of the other tag", &digest, &client.image.digest)
+        client.is_image(&digest)
     });
     client.check("delete a manifest", |client| {
         client.run(&format!("manifest delete {image}@{}", client.image.digest))?;
@@ -59,8 +45,27 @@ pub(super) fn checks(client: &mut Session<'_>) -> Result<()> {
             "not found",
         )?;
         let digest = client.run(&format!("image digest {copy}:v1"))?;
-        same("the digest of the copy", &digest, &client.image.digest)
+        client.is_image(&digest)
     });
+    Ok(())
+}
+
+/// Tells regctl how hosts are reached, in a file of settings: a certificate is too long for a word of
+/// a command line.
+pub(super) fn trust(client: &mut Session<'_>, hosts: &[&str]) -> Result<()> {
+    let settings = if client.tls() {
+        let pem = fs::read_to_string(&client.peer.authority_certificate)?;
+        json!({ "tls": "enabled", "regcert": pem })
+    } else {
+        json!({ "tls": "disabled" })
+    };
+    let hosts: Map<String, Value> = hosts
+        .iter()
+        .map(|host| ((*host).to_owned(), settings.clone()))
+        .collect();
+    let file = client.folder("settings.json");
+    fs::write(&file, json!({ "hosts": hosts }).to_string())?;
+    client.env("REGCTL_CONFIG", file);
     Ok(())
 }
 
@@ -71,11 +76,7 @@ fn push_and_pull(client: &mut Session<'_>, image: &str) {
             client.image.reference()
         ))?;
         let digest = client.run(&format!("image digest {image}:v1"))?;
-        same(
-            "the digest of the pushed index",
-            &digest,
-            &client.image.digest,
-        )
+        client.is_image(&digest)
     });
     client.check("pull", |client| {
         let folder = client.folder("pulled");
@@ -83,11 +84,7 @@ fn push_and_pull(client: &mut Session<'_>, image: &str) {
             "image copy {image}:v1 ocidir://{}:v1",
             folder.display()
         ))?;
-        same(
-            "the digest of the pulled index",
-            &digest_of_layout(&folder)?,
-            &client.image.digest,
-        )
+        client.is_image(&digest_of_layout(&folder)?)
     });
     client.check("blob head, get and delete", |client| {
         let config = &client.image.amd64_config;

@@ -12,6 +12,7 @@ use super::cutter::Cutter;
 use super::image::{Image, digest_of_layout, noise, sha256};
 use super::peer::Peer;
 use super::raw::{Answer, send, send_cut, stream_cut};
+use super::regctl;
 use crate::report::Report;
 
 /// The blob that is uploaded, and how much of it is sent before the cut.
@@ -23,7 +24,9 @@ const SETTLE: Duration = Duration::from_secs(15);
 /// All checks of transfers that are cut.
 pub(super) fn checks(peer: &mut Peer, image: &Image, report: &mut Report) -> Result<()> {
     let blob = noise(11, WHOLE);
-    report.check("resume: an upload with a length, cut", || {
+    let scheme = peer.scheme.name();
+    let name = |what: &str| format!("resume {scheme}: {what}");
+    report.check(&name("an upload with a length, cut"), || {
         let upload = begin(peer, "cut")?;
         send_cut(
             peer,
@@ -35,12 +38,12 @@ pub(super) fn checks(peer: &mut Peer, image: &Image, report: &mut Report) -> Res
         )?;
         finish(peer, "cut", &upload, &blob)
     });
-    report.check("resume: a streamed upload, cut", || {
+    report.check(&name("a streamed upload, cut"), || {
         let upload = begin(peer, "streamed")?;
         stream_cut(peer, "PATCH", &upload, &blob[..HALF])?;
         finish(peer, "streamed", &upload, &blob)
     });
-    report.check("resume: an upload cut three times", || {
+    report.check(&name("an upload cut three times"), || {
         let upload = begin(peer, "thrice")?;
         for _ in 0..3 {
             let (from, upload) = settled(peer, &upload)?;
@@ -57,76 +60,86 @@ pub(super) fn checks(peer: &mut Peer, image: &Image, report: &mut Report) -> Res
         }
         finish(peer, "thrice", &upload, &blob)
     });
-    report.check("resume: an upload after the server was killed", || {
-        let upload = begin(peer, "killed")?;
-        let chunk = range(0, HALF);
-        let sent = send(
-            peer,
-            "PATCH",
-            &upload,
-            &[("content-range", &chunk)],
-            &blob[..HALF],
-        )?;
-        let upload = sent.expect(202)?.location()?;
-        peer.crash()?;
-        // What was answered with 202 is kept, to the last byte.
-        let (from, upload) = settled(peer, &upload)?;
-        ensure!(
-            from == HALF,
-            "{HALF} bytes were acknowledged, {from} are there after the restart"
-        );
-        finish(peer, "killed", &upload, &blob)
+    report.check(&name("an upload after the server was killed"), || {
+        killed(peer, &blob)
     });
-    report.check("resume: a chunk that does not follow is refused", || {
-        let upload = begin(peer, "order")?;
-        let bytes = &blob[..100];
-        let upload = send(peer, "PATCH", &upload, &[("content-range", "0-99")], bytes)?;
-        let upload = upload.expect(202)?.location()?;
-        send(
-            peer,
-            "PATCH",
-            &upload,
-            &[("content-range", "200-299")],
-            bytes,
-        )?
-        .expect(416)?;
-        let (from, upload) = settled(peer, &upload)?;
-        ensure!(
-            from == 100,
-            "100 bytes were acknowledged, {from} are there after the refusal"
-        );
-        finish(peer, "order", &upload, &blob)
+    report.check(&name("a chunk that does not follow is refused"), || {
+        out_of_order(peer, &blob)
     });
-    report.check("resume: a download in ranges", || {
-        let path = put(peer, "ranges", &blob)?;
-        let first = send(
-            peer,
-            "GET",
-            &path,
-            &[("range", &format!("bytes=0-{}", HALF - 1))],
-            &[],
-        )?;
-        let rest = send(
-            peer,
-            "GET",
-            &path,
-            &[("range", &format!("bytes={HALF}-"))],
-            &[],
-        )?;
-        let (first, rest) = (first.expect(206)?, rest.expect(206)?);
-        let wanted = format!("bytes {HALF}-{}/{WHOLE}", WHOLE - 1);
-        same("Content-Range", rest.header("content-range")?, &wanted)?;
-        let together = [first.body, rest.body].concat();
-        same(
-            "the digest of both parts",
-            &sha256(&together),
-            &sha256(&blob),
-        )
-    });
-    report.check("resume: a download of regctl, cut", || {
-        download(peer, image)
-    });
+    report.check(&name("a download in ranges"), || in_ranges(peer, &blob));
+    report.check(&name("a download of regctl, cut"), || download(peer, image));
     Ok(())
+}
+
+/// What was answered with 202 is kept, to the last byte.
+fn killed(peer: &mut Peer, blob: &[u8]) -> Result<String> {
+    let upload = begin(peer, "killed")?;
+    let chunk = range(0, HALF);
+    let sent = send(
+        peer,
+        "PATCH",
+        &upload,
+        &[("content-range", &chunk)],
+        &blob[..HALF],
+    )?;
+    let upload = sent.expect(202)?.location()?;
+    peer.crash()?;
+    let (from, upload) = settled(peer, &upload)?;
+    ensure!(
+        from == HALF,
+        "{HALF} bytes were acknowledged, {from} are there after the restart"
+    );
+    finish(peer, "killed", &upload, blob)
+}
+
+/// A refused chunk changes nothing.
+fn out_of_order(peer: &Peer, blob: &[u8]) -> Result<String> {
+    let upload = begin(peer, "order")?;
+    let bytes = &blob[..100];
+    let upload = send(peer, "PATCH", &upload, &[("content-range", "0-99")], bytes)?;
+    let upload = upload.expect(202)?.location()?;
+    send(
+        peer,
+        "PATCH",
+        &upload,
+        &[("content-range", "200-299")],
+        bytes,
+    )?
+    .expect(416)?;
+    let (from, upload) = settled(peer, &upload)?;
+    ensure!(
+        from == 100,
+        "100 bytes were acknowledged, {from} are there after the refusal"
+    );
+    finish(peer, "order", &upload, blob)
+}
+
+/// The two halves of a blob are the blob.
+fn in_ranges(peer: &Peer, blob: &[u8]) -> Result<String> {
+    let path = put(peer, "ranges", blob)?;
+    let first = send(
+        peer,
+        "GET",
+        &path,
+        &[("range", &format!("bytes=0-{}", HALF - 1))],
+        &[],
+    )?;
+    let rest = send(
+        peer,
+        "GET",
+        &path,
+        &[("range", &format!("bytes={HALF}-"))],
+        &[],
+    )?;
+    let (first, rest) = (first.expect(206)?, rest.expect(206)?);
+    let wanted = format!("bytes {HALF}-{}/{WHOLE}", WHOLE - 1);
+    same("Content-Range", rest.header("content-range")?, &wanted)?;
+    let together = [first.body, rest.body].concat();
+    same(
+        "the digest of both parts",
+        &sha256(&together),
+        &sha256(blob),
+    )
 }
 
 fn range(from: usize, to: usize) -> String {
@@ -213,18 +226,17 @@ fn finish(peer: &Peer, name: &str, upload: &str, blob: &[u8]) -> Result<String> 
 /// alone asks for the rest of a layer in every version; the others begin again.
 fn download(peer: &Peer, image: &Image) -> Result<String> {
     let mut scratch = Report::new();
-    let client = Session::new("regctl", peer, image, &mut scratch)?;
+    let mut client = Session::new("regctl", peer, image, &mut scratch)?;
     let cutter = Cutter::start(&peer.authority, usize::try_from(image.large.1 / 2)?)?;
-    let hosts = |host: &str| format!("--host reg={host},tls=disabled");
-    let hosts = format!("{} {}", hosts(&peer.authority), hosts(cutter.authority()));
     let (there, through) = (&peer.authority, cutter.authority());
+    regctl::trust(&mut client, &[there, through])?;
     let folder = client.folder("resumed");
     let (source, back) = (image.reference(), folder.display());
     client.run(&format!(
-        "{hosts} image copy ocidir://{source} {there}/resume/image:v1"
+        "image copy ocidir://{source} {there}/resume/image:v1"
     ))?;
     client.run(&format!(
-        "{hosts} image copy {through}/resume/image:v1 ocidir://{back}:v1"
+        "image copy {through}/resume/image:v1 ocidir://{back}:v1"
     ))?;
     same(
         "the digest of the pulled index",
