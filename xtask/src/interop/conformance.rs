@@ -142,12 +142,7 @@ fn older_program() -> Result<PathBuf> {
         return Ok(built);
     }
     println!("installing {MODULE}@{OLDER_VERSION}");
-    let unlisted = [
-        ("GONOSUMDB", MODULE),
-        ("GONOSUMCHECK", "1"),
-        ("GOFLAGS", "-mod=mod"),
-    ];
-    let module = go_module(MODULE, OLDER_VERSION, &unlisted).with_context(|| {
+    let module = go_module(MODULE, OLDER_VERSION, &[("GONOSUMDB", MODULE)]).with_context(|| {
         format!("cannot get the suite: `go mod download {MODULE}@{OLDER_VERSION}`")
     })?;
     ensure!(
