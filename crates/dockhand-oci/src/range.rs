@@ -15,7 +15,7 @@ pub struct ByteRange(Span);
 enum Span {
     /// `5-`
     From(u64),
-    /// `5-9`, both ends in it, the second not before the first.
+    /// `5-9`, both ends in it.
     FromTo(u64, u64),
     /// `-5`
     Last(u64),
@@ -39,16 +39,13 @@ impl ByteRange {
             (first, "") => Span::From(saturating(first)?),
             (first, last) => Span::FromTo(saturating(first)?, saturating(last)?),
         };
-        match span {
-            Span::FromTo(first, last) if last < first => None,
-            _ => Some(Self(span)),
-        }
+        Some(Self(span))
     }
 
     /// The bytes that are meant of content of this size, never none of them.
     ///
-    /// Nothing means 416: the range begins behind the end, or is the last 0 bytes, or the content is
-    /// empty.
+    /// Nothing means 416: the range begins behind the end, or ends before it begins, or is the last 0
+    /// bytes, or the content is empty.
     #[must_use]
     pub fn resolve(self, size: u64) -> Option<Range<u64>> {
         let range = match self.0 {

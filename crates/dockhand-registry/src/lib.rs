@@ -14,6 +14,7 @@ mod manifests;
 pub mod metadata;
 mod registry;
 mod sessions;
+mod settle;
 mod sweep;
 mod uploads;
 

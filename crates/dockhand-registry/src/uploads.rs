@@ -8,15 +8,11 @@ use std::time::{Duration, SystemTime};
 use dockhand_oci::{Algorithm, ContentRange, Digest, Hasher, RepoName, UploadId, Verified};
 use futures_util::StreamExt;
 
-use crate::blob_store::{StageWriter, Staged};
+use crate::blob_store::{StageWriter, Staged, StoreError};
 use crate::error::Error;
 use crate::ingest::{Body, ingest};
-use crate::layout::blob_key;
-use crate::metadata::{BlobCommit, Committed, NewUpload, NextKey, Started, UploadRow};
+use crate::metadata::{NewUpload, Started, UploadRow};
 use crate::registry::{Registry, new_upload_id, to_the_end};
-
-/// How often a blob may vanish between being found and being linked before the push gives up.
-const SETTLE_TRIES: usize = 3;
 
 /// How long a question for the status waits for a request that is writing; then it is told what is
 /// safe so far.
@@ -84,6 +80,11 @@ impl Registry {
         // Whoever was cut off asks at once; what had come is being made safe at that moment.
         let _turn = tokio::time::timeout(STATUS_WAIT, self.sessions.enter(id)).await;
         let row = self.upload_row(repo, id).await?;
+        if row.staged.length > 0
+            && let Err(error) = self.blobs.read_staged(id, &row.staged).await
+        {
+            return Err(self.bury(repo, id, error).await);
+        }
         Ok(UploadStatus {
             id,
             offset: row.staged.length,
@@ -108,7 +109,7 @@ impl Registry {
             let row = this.upload_row(&repo, id).await?;
             check_order(id, &row, chunk.range)?;
             let hash = resume(&row)?;
-            let (writer, hash) = this.take(id, &row, hash, chunk).await?;
+            let (writer, hash) = this.take(&repo, id, &row, hash, chunk).await?;
             let offset = this.checkpoint(id, &row, writer, &hash).await?;
             Ok(UploadStatus { id, offset })
         })
@@ -137,7 +138,7 @@ impl Registry {
                 0 => Hasher::new(digest.algorithm()),
                 _ => resume(&row)?,
             };
-            let (mut writer, mut hash) = this.take(id, &row, hash, chunk).await?;
+            let (mut writer, mut hash) = this.take(&repo, id, &row, hash, chunk).await?;
             if hash.algorithm() != digest.algorithm() {
                 (writer, hash) = this.hash_again(id, writer, digest.algorithm()).await?;
             }
@@ -209,12 +210,16 @@ impl Registry {
     /// is passed on.
     async fn take(
         &self,
+        repo: &RepoName,
         id: UploadId,
         row: &UploadRow,
         hash: Hasher,
         chunk: Chunk,
     ) -> Result<(Box<dyn StageWriter>, Hasher), Error> {
-        let mut writer = self.blobs.stage(id, &row.staged).await?;
+        let mut writer = match self.blobs.stage(id, &row.staged).await {
+            Ok(writer) => writer,
+            Err(error) => return Err(self.bury(repo, id, error).await),
+        };
         let (hash, outcome) = self.pour(&mut *writer, hash, chunk).await;
         let hash = match (hash, outcome) {
             (Some(hash), Ok(())) => hash,
@@ -226,6 +231,22 @@ impl Registry {
             (None, Ok(())) => return Err(Error::Unavailable),
         };
         Ok((writer, hash))
+    }
+
+    /// Ends an upload whose staged bytes are gone, as they are after a sync that failed: the client
+    /// begins anew instead of being promised what nobody has. Other errors pass.
+    async fn bury(&self, repo: &RepoName, id: UploadId, error: StoreError) -> Error {
+        let StoreError::StageLost { .. } = error else {
+            return error.into();
+        };
+        tracing::error!(%id, %error, "an upload has lost its bytes and is dropped");
+        match self.metadata.cancel_upload(repo, id).await {
+            Ok(staged) => {
+                self.discard_later(id, staged.unwrap_or_default());
+                Error::UploadUnknown(id)
+            }
+            Err(error) => error.into(),
+        }
     }
 
     /// Streams a chunk through hash and stage and holds the client to what it announced.
@@ -291,71 +312,6 @@ impl Registry {
             hash = running.await.map_err(|e| Error::Internal(Box::new(e)))?;
         }
         Ok((self.blobs.stage(id, &staged).await?, hash))
-    }
-
-    /// Makes verified bytes a blob of the repository: bytes first, then the one transaction that
-    /// makes them visible.
-    async fn settle(
-        &self,
-        repo: &RepoName,
-        writer: Box<dyn StageWriter>,
-        proof: Verified,
-        id: UploadId,
-        session: bool,
-    ) -> Result<Verified, Error> {
-        let (digest, size) = (*proof.digest(), proof.size());
-        let commit = |generation| BlobCommit {
-            repo: repo.clone(),
-            digest,
-            size,
-            generation,
-            upload: session.then_some(id),
-            now: SystemTime::now(),
-        };
-        let mut left = session;
-        for _ in 0..SETTLE_TRIES {
-            match self.metadata.next_key(&digest).await? {
-                NextKey::Live { key, size } if self.intact(&key, size).await => {
-                    if let Committed::Gone = self.metadata.commit_blob(commit(None)).await? {
-                        continue;
-                    }
-                    drop(writer);
-                    left = true;
-                }
-                NextKey::Live { key, .. } => {
-                    // Bytes that were lost or cut short are healed by whoever pushes them again.
-                    tracing::warn!(%digest, "a damaged blob is replaced by what was pushed again");
-                    writer.adopt(&proof, &key).await?;
-                    self.metadata.commit_blob(commit(None)).await?;
-                }
-                NextKey::Free { generation } => {
-                    writer.adopt(&proof, &blob_key(&digest, generation)).await?;
-                    let committed = self.metadata.commit_blob(commit(Some(generation))).await?;
-                    if let Committed::Existed { surplus: Some(key) } = committed {
-                        let blobs = self.blobs.clone();
-                        tokio::spawn(async move { blobs.delete(&key).await });
-                    }
-                }
-            }
-            if left {
-                self.discard_later(id, Staged::default());
-            }
-            return Ok(proof);
-        }
-        Err(Error::Busy)
-    }
-
-    /// Whether the last byte of a blob is there: two system calls, no hash.
-    async fn intact(&self, key: &crate::BlobKey, size: u64) -> bool {
-        let Ok(mut tail) = self.blobs.read(key, size.saturating_sub(1)..size).await else {
-            return false;
-        };
-        while let Some(chunk) = tail.next().await {
-            if chunk.is_err() {
-                return false;
-            }
-        }
-        true
     }
 
     /// Forgets the bytes of an upload that is over; nobody waits for it.

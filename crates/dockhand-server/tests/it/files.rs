@@ -154,3 +154,40 @@ async fn a_file_that_was_cut_short_ends_the_connection() {
     stream.write_all(request.as_bytes()).await.unwrap();
     assert!(answer(&mut stream, false).await.1 == bytes);
 }
+
+#[tokio::test]
+async fn an_upload_whose_bytes_are_lost_is_unknown_and_not_an_internal_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = serve(folder.path()).await;
+    let ask = async |line: &str, body: &str| {
+        let mut stream = server.connect().await;
+        let length = body.len();
+        let request =
+            format!("{line} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        answer(&mut stream, false).await.0
+    };
+    for line in ["GET", "PATCH", "PUT"] {
+        let begun = ask("POST /v2/a/blobs/uploads/", "").await;
+        let location = begun
+            .lines()
+            .find_map(|line| line.strip_prefix("location: http://x"))
+            .unwrap();
+        assert!(
+            ask(&format!("PATCH {location}"), "0123")
+                .await
+                .starts_with("HTTP/1.1 202")
+        );
+        let id = location.rsplit('/').next().unwrap();
+        std::fs::remove_file(folder.path().join("uploads").join(id)).unwrap();
+        let digest = Algorithm::Sha256.digest(b"0123");
+        let line = match line {
+            "PUT" => format!("PUT {location}?digest={digest}"),
+            line => format!("{line} {location}"),
+        };
+        for _ in 0..2 {
+            let answer = ask(&line, "").await;
+            assert!(answer.starts_with("HTTP/1.1 404"), "{line}: {answer}");
+        }
+    }
+}
