@@ -18,7 +18,8 @@ mod upload;
 mod wire;
 
 use std::fs;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -97,10 +98,20 @@ pub(crate) fn run(args: Args) -> Result<()> {
     }
     println!("\n{}", page::terminal(&heading, &figures));
     if let Some(file) = args.markdown {
-        fs::write(&file, page::markdown(&heading, &figures))
+        write(&file, &heading, &figures)
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
     report.finish()
+}
+
+/// Writes the page, and keeps what was written by hand in the one before.
+fn write(file: &Path, heading: &Heading, figures: &[Figure]) -> Result<()> {
+    let before = match fs::read_to_string(file) {
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        before => before?,
+    };
+    fs::write(file, page::markdown(heading, figures, &before))?;
+    Ok(())
 }
 
 /// How many targets were met; prints those that were not.

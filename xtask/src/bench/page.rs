@@ -46,8 +46,12 @@ pub(crate) fn terminal(heading: &Heading, figures: &[Figure]) -> String {
     )
 }
 
-/// The table as a page of the documentation.
-pub(crate) fn markdown(heading: &Heading, figures: &[Figure]) -> String {
+/// What is written by hand stands below this line, and outlives a page that is written anew.
+const BY_HAND: &str =
+    "<!-- What stands below is written by hand; `cargo xtask bench` keeps it. -->";
+
+/// The table as a page of the documentation; `before` is the page as it was.
+pub(crate) fn markdown(heading: &Heading, figures: &[Figure], before: &str) -> String {
     let mut page = format!(
         "# Benchmarks\n\n\
          Dockhand beside CNCF Distribution with its filesystem driver, and beside nginx serving the \
@@ -71,7 +75,8 @@ pub(crate) fn markdown(heading: &Heading, figures: &[Figure]) -> String {
         let _ = writeln!(page, "| {} |", cells(figure, "<br>").join(" | "));
     }
     let _ = write!(page, "\n{}", notes(heading));
-    page
+    let kept = before.split_once(BY_HAND).map_or("\n", |(_, kept)| kept);
+    page + "\n" + BY_HAND + kept
 }
 
 fn header() -> [&'static str; 6] {
@@ -178,12 +183,18 @@ mod tests {
             figure.add(Who::Nginx, nginx);
         }
         let line = "| GET | /s | 75 (50–100) | 100 (100–100) | – | ≥ 0.80 × nginx: 0.75 × MISSED |";
-        let page = markdown(&heading(), &[figure.clone()]);
+        let page = markdown(&heading(), &[figure.clone()], "");
         assert!(page.contains(line), "{page}");
         assert!(
             page.contains("Versions: nginx 1.2.") && !page.contains("quick run"),
             "{page}"
         );
+        let again = markdown(
+            &heading(),
+            &[figure.clone()],
+            &format!("{page}\nBecause.\n"),
+        );
+        assert_eq!(again, format!("{page}\nBecause.\n"));
         assert!(terminal(&heading(), &[figure]).contains("75 (50–100)"));
     }
 }

@@ -71,7 +71,9 @@ impl Programs {
             output.stdout
         };
         let version = text.split_whitespace().last().unwrap_or_default();
-        Ok(version.trim_start_matches("nginx/").to_owned())
+        // As each says it: `nginx version: nginx/1.22.1`, `registry … v3.1.2+unknown`.
+        let version = version.trim_start_matches("nginx/");
+        Ok(version.trim_end_matches("+unknown").to_owned())
     }
 
     /// Starts a server on a folder, which is made when it is not there.
