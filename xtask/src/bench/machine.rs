@@ -14,6 +14,8 @@ pub(crate) fn line() -> String {
         .map_or_else(String::new, |kib| {
             format!(", {} GiB of memory", kib.div_ceil(1 << 20))
         });
+    // It paces what goes over the loopback interface too, and bbr makes that less steady.
+    let congestion = read("/proc/sys/net/ipv4/tcp_congestion_control");
     let kernel = rustix::system::uname();
     let load = read("/proc/loadavg")
         .split(' ')
@@ -21,10 +23,11 @@ pub(crate) fn line() -> String {
         .unwrap_or_default()
         .to_owned();
     format!(
-        "{model}, {cores} cores{memory}, {} {} {}, load {load} at the start",
+        "{model}, {cores} cores{memory}, {} {} {}, TCP {}, load {load} at the start",
         kernel.sysname().to_string_lossy(),
         kernel.release().to_string_lossy(),
         kernel.machine().to_string_lossy(),
+        congestion.trim(),
     )
 }
 
