@@ -18,6 +18,7 @@ use std::task::{Context, Poll, ready};
 use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -163,6 +164,29 @@ impl Sending {
         Self { stream, files }
     }
 
+    /// Writes what stands before a stand-in. The kernel keeps it back for the moment, so that the head of
+    /// an answer and the beginning of its file wake the client once, not twice.
+    fn poll_write_before(
+        &mut self,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.stream.poll_write_ready(context))?;
+            let written = self.stream.try_io(Interest::WRITABLE, || {
+                let (flags, mut none) = (
+                    SendFlags::MORE | SendFlags::NOSIGNAL,
+                    SendAncillaryBuffer::default(),
+                );
+                Ok(sendmsg(&self.stream, slices, &mut none, flags)?)
+            });
+            match written {
+                Err(error) if is_passing(&error) => {}
+                written => return Poll::Ready(written),
+            }
+        }
+    }
+
     /// Sends up to `most` bytes of the part whose turn it is.
     fn poll_send(&mut self, context: &mut Context<'_>, most: usize) -> Poll<io::Result<usize>> {
         loop {
@@ -192,12 +216,19 @@ impl Sending {
                     }
                     return Poll::Ready(Ok(sent));
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_passing(&error) => {}
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
     }
+}
+
+/// Whether the socket only has to be waited for.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
 }
 
 impl AsyncRead for Sending {
@@ -237,10 +268,10 @@ impl AsyncWrite for Sending {
             .unwrap_or(slices.len());
         match (plain, slices.first()) {
             (0, Some(stand_in)) => self.poll_send(context, stand_in.len()),
-            _ => {
-                let slices = slices.get(..plain).unwrap_or_default();
-                Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+            (_, Some(_)) if plain < slices.len() => {
+                self.poll_write_before(context, slices.get(..plain).unwrap_or_default())
             }
+            _ => Pin::new(&mut self.stream).poll_write_vectored(context, slices),
         }
     }
 
