@@ -3,6 +3,8 @@
 use std::fs;
 use std::thread;
 
+use super::loopback::congestion_control;
+
 /// The machine in one line: processor, cores, memory, kernel, and what else it did at that time.
 pub(crate) fn line() -> String {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
@@ -14,8 +16,6 @@ pub(crate) fn line() -> String {
         .map_or_else(String::new, |kib| {
             format!(", {} GiB of memory", kib.div_ceil(1 << 20))
         });
-    // It paces what goes over the loopback interface too, and bbr makes that less steady.
-    let congestion = read("/proc/sys/net/ipv4/tcp_congestion_control");
     let kernel = rustix::system::uname();
     let load = read("/proc/loadavg")
         .split(' ')
@@ -27,7 +27,7 @@ pub(crate) fn line() -> String {
         kernel.sysname().to_string_lossy(),
         kernel.release().to_string_lossy(),
         kernel.machine().to_string_lossy(),
-        congestion.trim(),
+        congestion_control(),
     )
 }
 

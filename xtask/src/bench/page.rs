@@ -131,7 +131,8 @@ fn notes(heading: &Heading) -> String {
          * All servers and the clients run on one machine over the loopback interface, plain HTTP/1.1 \
          with connections that stay open, contents in the page cache, data on one file system. \
          The clients share the processors with the servers: one blocking thread for each connection, \
-         requests prepared before, bodies read and thrown away. {pinned}\n\
+         requests prepared before, bodies read and thrown away. {pinned} \
+         Where the system paces what it sends (bbr), a network namespace without pacing is used.\n\
          * Processor seconds are user and system time of all processes of a server, by `/proc`.\n\
          * CNCF Distribution runs with the settings of its own image (blob descriptors cached in \
          memory), with deletes, and without a log of requests; nginx with `sendfile`, `tcp_nopush`, a \
