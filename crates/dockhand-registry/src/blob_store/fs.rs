@@ -1,8 +1,8 @@
 //! Blobs as files on a local file system: what [`FileSystem`] does with each call.
 //!
 //! One process owns the folder. Reading stays on the thread of the request while the bytes are in
-//! the page cache ([`read`]); everything that may wait for the disk runs on the blocking pool.
-//! A blob is made of a stage in this order ([`stage`]): write, fsync of the file, rename, fsync of
+//! the page cache (`read`); everything that may wait for the disk runs on the blocking pool.
+//! A blob is made of a stage in this order (`stage`): write, fsync of the file, rename, fsync of
 //! its folder, fsync of that folder's parent. Only then is it there.
 
 mod buffers;
