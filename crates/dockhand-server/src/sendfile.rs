@@ -23,9 +23,11 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-/// The most that one stand-in stands for: large enough that what hyper does per piece is nothing,
-/// small enough that the last byte of a piece says whether all of it is in the page cache.
-const PIECE: usize = 1 << 20;
+/// The most that one stand-in stands for: so large that what hyper does for each piece, and the short
+/// packet at its end, are nothing beside it.
+const PIECE: usize = 4 << 20;
+/// How far apart the bytes are that are looked for in the page cache before a piece is promised.
+const PROBE: u64 = 1 << 20;
 /// What is read when the page cache does not have the next piece.
 const READ: u64 = 256 * 1024;
 /// Below this a copy is cheaper than a system call of its own.
@@ -76,15 +78,23 @@ struct FileBody {
 }
 
 impl FileBody {
-    /// Whether the byte at `at` can be had without the disk.
-    fn is_cached(&self, at: u64) -> bool {
+    /// Whether a piece can most likely be had without the disk: its last byte is in the page cache, and
+    /// one of each part before.
+    fn is_cached(&self, piece: Range<u64>) -> bool {
         use rustix::io::{ReadWriteFlags, preadv2};
-        let mut byte = [0];
-        let mut slices = [io::IoSliceMut::new(&mut byte)];
-        matches!(
-            preadv2(&self.file, &mut slices, at, ReadWriteFlags::NOWAIT),
-            Ok(1)
-        )
+        let is_cached = |at| {
+            let mut byte = [0];
+            let mut slices = [io::IoSliceMut::new(&mut byte)];
+            matches!(
+                preadv2(&self.file, &mut slices, at, ReadWriteFlags::NOWAIT),
+                Ok(1)
+            )
+        };
+        let steps = (1..).map(|step| piece.start + step * PROBE - 1);
+        steps
+            .take_while(|at| *at < piece.end)
+            .chain([piece.end - 1])
+            .all(is_cached)
     }
 
     fn stand_in(&mut self, length: usize) -> Bytes {
@@ -120,7 +130,7 @@ impl http_body::Body for FileBody {
         }
         if self.reading.is_none() {
             let piece = (self.end - self.at).min(PIECE as u64);
-            if self.is_cached(self.at + piece - 1) {
+            if self.is_cached(self.at..self.at + piece) {
                 let bytes = self.stand_in(usize::try_from(piece).unwrap_or(PIECE));
                 self.at += piece;
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
