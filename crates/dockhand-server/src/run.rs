@@ -191,7 +191,10 @@ impl Background {
         metrics: Option<(TcpListener, String)>,
         reload: Duration,
     ) -> Self {
-        let mut tasks = vec![tokio::spawn(sweep(registry.clone()))];
+        let mut tasks = Vec::new();
+        if !registry.settings().read_only {
+            tasks.push(tokio::spawn(sweep(registry.clone())));
+        }
         if let Some(tls) = tls {
             tasks.push(tokio::spawn(tls.clone().follow(reload)));
         }
