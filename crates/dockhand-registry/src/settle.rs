@@ -48,14 +48,21 @@ impl Registry {
                     // Bytes that were lost or cut short are healed by whoever pushes them again.
                     tracing::warn!(%digest, "a damaged blob is replaced by what was pushed again");
                     writer.adopt(&proof, &key).await?;
-                    self.metadata.commit_blob(commit(None)).await?;
+                    // The bytes are adopted, but the row went away meanwhile: nothing is linked.
+                    if let Committed::Gone = self.metadata.commit_blob(commit(None)).await? {
+                        return Err(Error::Busy);
+                    }
                 }
                 NextKey::Free { generation } => {
                     writer.adopt(&proof, &blob_key(&digest, generation)).await?;
                     let committed = self.metadata.commit_blob(commit(Some(generation))).await?;
-                    if let Committed::Existed { surplus: Some(key) } = committed {
-                        let blobs = self.blobs.clone();
-                        tokio::spawn(async move { blobs.delete(&key).await });
+                    match committed {
+                        Committed::Existed { surplus: Some(key) } => {
+                            let blobs = self.blobs.clone();
+                            tokio::spawn(async move { blobs.delete(&key).await });
+                        }
+                        Committed::Stored | Committed::Existed { surplus: None } => {}
+                        Committed::Gone => return Err(Error::Busy),
                     }
                 }
             }
