@@ -1,0 +1,174 @@
+//! Signing in: what goes into `Authorization` before a request, and after a 401.
+
+mod challenge;
+mod scopes;
+mod token;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use dockhand_oci::RepoName;
+use http::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::{Mutex, RwLock};
+
+use challenge::{Bearer, Challenge};
+pub(crate) use scopes::Scopes;
+use token::Token;
+
+use crate::http::{Answer, Http};
+use crate::{Auth, Connection, Credential, Error, ErrorKind, Result};
+
+/// What one connection knows of signing in.
+pub(crate) struct Authenticator {
+    auth: Auth,
+    /// What the registry asked for last, so that later requests need not be refused first.
+    known: RwLock<Option<Challenge>>,
+    tokens: Mutex<HashMap<Key, Slot>>,
+    credentials: Mutex<HashMap<Option<RepoName>, Option<Credential>>>,
+}
+
+/// What a token is for: the service that gives it and what it allows.
+type Key = (String, Option<String>, Scopes);
+/// A token, fetched by one while others wait for it.
+type Slot = Arc<Mutex<Option<Token>>>;
+
+impl Authenticator {
+    pub(crate) fn new(connection: &Connection) -> Self {
+        Self {
+            auth: connection.auth.clone(),
+            known: RwLock::new(None),
+            tokens: Mutex::default(),
+            credentials: Mutex::default(),
+        }
+    }
+
+    /// What the registry asks of whoever signs in, as far as it has been seen: `bearer`, `basic`.
+    pub(crate) async fn kind(&self) -> Option<&'static str> {
+        match self.known.read().await.as_ref()? {
+            Challenge::Basic => Some("basic"),
+            Challenge::Bearer(_) => Some("bearer"),
+        }
+    }
+
+    /// The header for a request that was not refused yet.
+    pub(crate) async fn before(&self, http: &Http, scopes: &Scopes) -> Result<Option<HeaderValue>> {
+        match &self.auth {
+            Auth::Basic(user, password) => basic(user, password).map(Some),
+            Auth::Bearer(token) | Auth::ApiKey(None, token) => bearer(token).map(Some),
+            Auth::ApiKey(Some(user), key) => basic(user, key).map(Some),
+            Auth::Signed(signer) => bearer(&signer.token(&scopes.texts())?).map(Some),
+            Auth::Anonymous | Auth::Challenge(_) => {
+                let known = self.known.read().await.clone();
+                match known {
+                    None => Ok(None),
+                    Some(Challenge::Basic) => self.basic(http, scopes).await,
+                    Some(Challenge::Bearer(_)) if scopes.is_empty() => Ok(None),
+                    Some(Challenge::Bearer(to)) => {
+                        self.token(http, &to, scopes, None).await.map(Some)
+                    }
+                }
+            }
+        }
+    }
+
+    /// The header for the request that `answer` refused although it carried `used`; `None` when there
+    /// is nothing else to try.
+    pub(crate) async fn after(
+        &self,
+        http: &Http,
+        answer: &Answer,
+        scopes: &Scopes,
+        used: Option<&HeaderValue>,
+    ) -> Result<Option<HeaderValue>> {
+        if !matches!(self.auth, Auth::Anonymous | Auth::Challenge(_)) {
+            return Ok(None);
+        }
+        for challenge in Challenge::all(answer.headers()) {
+            let header = match &challenge {
+                Challenge::Basic => self.basic(http, scopes).await?,
+                Challenge::Bearer(to) => {
+                    let asked = Scopes::parse(to.scope.as_deref().unwrap_or_default());
+                    let wanted = scopes.clone().and(asked);
+                    Some(self.token(http, to, &wanted, used).await?)
+                }
+            };
+            if header.is_some() && header.as_ref() != used {
+                *self.known.write().await = Some(challenge);
+                return Ok(header);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn basic(&self, http: &Http, scopes: &Scopes) -> Result<Option<HeaderValue>> {
+        match self.credential(http, scopes).await? {
+            Some(Credential::Basic(user, password)) => basic(&user, &password).map(Some),
+            Some(Credential::Registry(token)) => bearer(&token).map(Some),
+            Some(Credential::Identity(_)) | None => Ok(None),
+        }
+    }
+
+    /// A token that allows `scopes`, another one than `used`.
+    async fn token(
+        &self,
+        http: &Http,
+        to: &Bearer,
+        scopes: &Scopes,
+        used: Option<&HeaderValue>,
+    ) -> Result<HeaderValue> {
+        let key = (to.realm.clone(), to.service.clone(), scopes.clone());
+        let slot = Arc::clone(self.tokens.lock().await.entry(key).or_default());
+        let mut slot = slot.lock().await;
+        if let Some(token) = slot.as_ref()
+            && token.is_fresh()
+        {
+            let header = bearer(&token.secret)?;
+            if Some(&header) != used {
+                return Ok(header);
+            }
+        }
+        let credential = self.credential(http, scopes).await?;
+        let token = token::fetch(http, to, scopes, credential.as_ref()).await?;
+        let header = bearer(&token.secret)?;
+        *slot = Some(token);
+        Ok(header)
+    }
+
+    /// The credential for this registry, looked up once.
+    async fn credential(&self, http: &Http, scopes: &Scopes) -> Result<Option<Credential>> {
+        let Auth::Challenge(source) = &self.auth else {
+            return Ok(None);
+        };
+        let repository = scopes.first_repository();
+        let mut known = self.credentials.lock().await;
+        if let Some(found) = known.get(&repository) {
+            return Ok(found.clone());
+        }
+        let found = source.credential(&http.host(), repository.as_ref()).await?;
+        known.insert(repository, found.clone());
+        Ok(found)
+    }
+}
+
+/// `Basic …`.
+pub(crate) fn basic(user: &str, password: &SecretString) -> Result<HeaderValue> {
+    let pair = format!("{user}:{}", password.expose_secret());
+    secret_header(&format!("Basic {}", STANDARD.encode(pair)))
+}
+
+fn bearer(token: &SecretString) -> Result<HeaderValue> {
+    secret_header(&format!("Bearer {}", token.expose_secret()))
+}
+
+/// A header that does not print.
+fn secret_header(text: &str) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| {
+        let message = "the credential has characters that no header can carry";
+        Error::new(ErrorKind::Config, message)
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}

@@ -1,0 +1,193 @@
+//! How to reach one registry: where it is, who asks, and how patiently.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dockhand_oci::RepoName;
+use http::HeaderMap;
+use secrecy::SecretString;
+
+use crate::{BaseUrl, Error, Result};
+
+/// Everything that a [`Client`](crate::Client) must know of a registry.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Where the registry is.
+    pub base: BaseUrl,
+    /// Who asks.
+    pub auth: Auth,
+    /// Whom to trust.
+    pub tls: TlsSettings,
+    /// What stands between.
+    pub proxy: ProxySettings,
+    /// How long to wait.
+    pub timeouts: Timeouts,
+    /// How often to try again.
+    pub retries: Retries,
+    /// Addresses for `host:port`, instead of asking the name service.
+    pub resolve: Vec<(String, u16, SocketAddr)>,
+    /// Headers that go with every request to the registry itself, and to no other host.
+    pub headers: HeaderMap,
+    /// What the client calls itself.
+    pub user_agent: String,
+    /// The most requests at once.
+    pub lanes: usize,
+}
+
+impl Connection {
+    /// A connection to `base` with every setting at its default: credentials as Docker and Podman
+    /// stored them, the system's certificate authorities and proxy.
+    #[must_use]
+    pub fn new(base: BaseUrl) -> Self {
+        Self {
+            base,
+            auth: Auth::default(),
+            tls: TlsSettings::default(),
+            proxy: ProxySettings::default(),
+            timeouts: Timeouts::default(),
+            retries: Retries::default(),
+            resolve: Vec::new(),
+            headers: HeaderMap::new(),
+            user_agent: concat!("dockhand/", env!("CARGO_PKG_VERSION")).to_owned(),
+            lanes: 32,
+        }
+    }
+
+    /// A connection to a registry written as people do: `ghcr.io`, `localhost:5000`,
+    /// `https://host/sub/path`, with `/v2` or without. Every setting at its default.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) when it is no registry's address.
+    pub fn to(registry: &str) -> Result<Self, Error> {
+        Ok(Self::new(registry.parse()?))
+    }
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub enum Auth {
+    /// Nobody: anonymous tokens are fetched when the registry asks, no credentials are looked up.
+    Anonymous,
+    /// Whatever the registry's challenge asks for, with credentials from this source, looked up when it
+    /// asks and not before.
+    Challenge(Arc<dyn CredentialSource>),
+    /// A user name and password with every request.
+    Basic(String, SecretString),
+    /// This bearer token with every request.
+    Bearer(SecretString),
+    /// An API key with every request: as the password of a user where one is named, else as a bearer.
+    ApiKey(Option<String>, SecretString),
+    /// Tokens that this program signs itself for what it wants to do.
+    Signed(Arc<dyn TokenSigner>),
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self::Challenge(Arc::new(crate::credentials::Chain::default()))
+    }
+}
+
+/// What proves who asks.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// A user name and a password.
+    Basic(String, SecretString),
+    /// An identity token, which is exchanged for tokens of access (OAuth 2 refresh token).
+    Identity(SecretString),
+    /// A token of access for the registry itself.
+    Registry(SecretString),
+}
+
+/// Where credentials come from.
+#[async_trait]
+pub trait CredentialSource: std::fmt::Debug + Send + Sync {
+    /// The credential for a registry, and a repository in it where one is meant. `host` is as in image
+    /// references: `docker.io`, `localhost:5000`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) when a store exists but cannot be read.
+    async fn credential(
+        &self,
+        host: &str,
+        repository: Option<&RepoName>,
+    ) -> Result<Option<Credential>>;
+}
+
+/// Signs tokens for a registry that trusts this program's key.
+pub trait TokenSigner: std::fmt::Debug + Send + Sync {
+    /// A token that allows `scopes`, in the form `repository:team/app:pull,push`.
+    ///
+    /// # Errors
+    /// What keeps it from being signed.
+    fn token(&self, scopes: &[String]) -> Result<SecretString>;
+}
+
+/// Whom to trust.
+#[derive(Clone, Debug, Default)]
+pub struct TlsSettings {
+    /// Files with certificate authorities (PEM) to trust besides the system's.
+    pub authorities: Vec<PathBuf>,
+    /// A certificate and its key (PEM files) to show to the registry.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// Whether to accept any certificate. Only for experiments.
+    pub insecure: bool,
+}
+
+/// What stands between here and the registry.
+#[derive(Clone, Debug, Default)]
+pub enum ProxySettings {
+    /// What `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
+    #[default]
+    System,
+    /// Nothing, whatever the environment says.
+    None,
+    /// This proxy for everything: `http://…` or `socks5://…`.
+    Url(String),
+}
+
+/// How long to wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// For a connection, TLS included.
+    pub connect: Duration,
+    /// For an answer to begin, once the request is sent.
+    pub answer: Duration,
+    /// For the next byte of a body.
+    pub idle: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            // A registry may have to hash or move a large blob before it answers the closing PUT.
+            answer: Duration::from_secs(60),
+            idle: Duration::from_secs(30),
+        }
+    }
+}
+
+/// How often to try again.
+#[derive(Clone, Copy, Debug)]
+pub struct Retries {
+    /// How many times after the first. 5 by default.
+    pub count: u32,
+    /// The first wait, doubled each time and shortened by chance. 200 ms by default.
+    pub first: Duration,
+    /// The longest wait that is accepted: from doubling, or from `Retry-After`; a registry that asks
+    /// for longer is an error at once. 2 minutes by default.
+    pub longest: Duration,
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self {
+            count: 5,
+            first: Duration::from_millis(200),
+            longest: Duration::from_secs(120),
+        }
+    }
+}

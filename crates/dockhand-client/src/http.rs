@@ -1,0 +1,264 @@
+//! The only code that touches the network: sends a request, signs in when asked, tries again, follows
+//! redirects without taking credentials along, and bounds everything.
+
+mod answer;
+mod failure;
+mod redirect;
+mod request;
+mod retry;
+mod tls;
+mod transport;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::LOCATION;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+use url::Url;
+
+pub(crate) use answer::Answer;
+pub(crate) use redirect::{resolve, same_origin};
+pub(crate) use request::{Body, Request};
+pub(crate) use retry::Patience;
+
+use crate::auth::Authenticator;
+use crate::{Connection, Error, ErrorKind, Event, Observer, Result};
+
+/// One registry on the network.
+pub(crate) struct Http {
+    pub(crate) connection: Connection,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) web: reqwest::Client,
+    auth: Authenticator,
+    lanes: Semaphore,
+    /// Until when nothing is sent, because the registry asked for a pause.
+    pause: watch::Sender<Option<Instant>>,
+    scheme: AtomicU8,
+}
+
+/// What is known about the scheme of a registry for which none was written.
+const SCHEME_AS_GUESSED: u8 = 0;
+const SCHEME_SURE: u8 = 1;
+const SCHEME_TLS: u8 = 2;
+
+impl Http {
+    pub(crate) fn new(connection: Connection, observer: Arc<dyn Observer>) -> Result<Self> {
+        let guessed = connection.base.is_guessed() && connection.base.is_plain();
+        Ok(Self {
+            web: transport::client(&connection)?,
+            auth: Authenticator::new(&connection),
+            lanes: Semaphore::new(connection.lanes.max(1)),
+            pause: watch::Sender::new(None),
+            scheme: AtomicU8::new(if guessed {
+                SCHEME_AS_GUESSED
+            } else {
+                SCHEME_SURE
+            }),
+            observer,
+            connection,
+        })
+    }
+
+    /// The name of the registry in messages.
+    pub(crate) fn host(&self) -> String {
+        self.connection.base.host()
+    }
+
+    /// Sends a request until it is answered with success, fails for good, or patience ends.
+    pub(crate) async fn send(&self, request: &Request) -> Result<Answer> {
+        let failed = |error: Error| error.doing(request.doing.as_str()).at(self.host());
+        let mut patience = Patience::new(&self.connection.retries);
+        loop {
+            let tried = self.attempt(request).await;
+            let error = match tried {
+                Ok(mut answer) if answer.status().is_success() => {
+                    answer.attempts = patience.tries();
+                    self.notice(&answer);
+                    return Ok(answer);
+                }
+                Ok(answer) => answer.into_error().await,
+                Err(error) => error,
+            };
+            let error = error.tried(patience.tries(), None);
+            if !request.repeatable {
+                return Err(failed(self.explain(error)));
+            }
+            let Some(wait) = patience.wait(&error) else {
+                return Err(failed(self.explain(error)));
+            };
+            self.wait(request, &error, wait).await;
+        }
+    }
+
+    /// Waits before the next try, and lets everything else for this registry wait when it asked for a
+    /// pause.
+    pub(crate) async fn wait(&self, request: &Request, error: &Error, wait: Duration) {
+        self.observer.event(&Event::Retried {
+            host: self.host(),
+            doing: request.doing.clone(),
+            why: error.to_string(),
+            wait,
+        });
+        if error.kind() == ErrorKind::RateLimited {
+            self.pause.send_replace(Some(Instant::now() + wait));
+        }
+        tokio::time::sleep(wait).await;
+    }
+
+    /// Sends it once, signing in and following redirects as needed.
+    async fn attempt(&self, request: &Request) -> Result<Answer> {
+        let paused = *self.pause.borrow();
+        if let Some(until) = paused {
+            tokio::time::sleep_until(until).await;
+        }
+        let _lane = match request.body {
+            // An upload may wait for the download that feeds it, so it must not hold a lane.
+            Body::Source { .. } => None,
+            _ => self.lanes.acquire().await.ok(),
+        };
+        let url = self.with_scheme(&request.url);
+        let at_home = same_origin(&url, &self.home());
+        let mut token = match at_home {
+            true => self.auth.before(self, &request.scopes).await?,
+            false => None,
+        };
+        let mut answer = self.try_schemes(request, url, token.as_ref()).await?;
+        let mut refused = 0;
+        while answer.status() == StatusCode::UNAUTHORIZED && at_home && refused < 2 {
+            let answered_at_home = same_origin(answer.url(), &self.home());
+            if !answered_at_home {
+                break;
+            }
+            let fresh = self
+                .auth
+                .after(self, &answer, &request.scopes, token.as_ref())
+                .await?;
+            let Some(fresh) = fresh else { break };
+            token = Some(fresh);
+            refused += 1;
+            let url = self.with_scheme(&request.url);
+            answer = self.follow(request, url, token.as_ref()).await?;
+        }
+        Ok(answer)
+    }
+
+    /// Sends it, with TLS when the registry turns out to want that and nobody said which.
+    async fn try_schemes(
+        &self,
+        request: &Request,
+        url: Url,
+        token: Option<&http::HeaderValue>,
+    ) -> Result<Answer> {
+        if self.scheme.load(Ordering::Relaxed) != SCHEME_AS_GUESSED || url.scheme() != "http" {
+            return self.follow(request, url, token).await;
+        }
+        let plain = self.follow(request, url.clone(), token).await;
+        let wants_tls = match &plain {
+            Ok(answer) => answer.status() == StatusCode::BAD_REQUEST && !answer.is_registry(),
+            Err(error) => error.kind() == ErrorKind::Connect && !is_refused(error),
+        };
+        if !wants_tls {
+            self.scheme.store(SCHEME_SURE, Ordering::Relaxed);
+            return plain;
+        }
+        let mut secure = url;
+        let _ = secure.set_scheme("https");
+        match self.follow(request, secure, token).await {
+            Ok(answer) => {
+                self.scheme.store(SCHEME_TLS, Ordering::Relaxed);
+                Ok(answer)
+            }
+            Err(error) if error.kind() == ErrorKind::Tls && error.hint().is_some() => Err(error),
+            Err(_) => plain,
+        }
+    }
+
+    /// Where the registry is, by what is known by now.
+    fn home(&self) -> Url {
+        self.with_scheme(self.connection.base.url())
+    }
+
+    fn with_scheme(&self, url: &Url) -> Url {
+        let mut url = url.clone();
+        let home = self.connection.base.url();
+        let is_home = url.host() == home.host() && url.port() == home.port();
+        if is_home && self.scheme.load(Ordering::Relaxed) == SCHEME_TLS {
+            let _ = url.set_scheme("https");
+        }
+        url
+    }
+
+    /// Sends it and goes where it is sent on to, at most [`redirect::REDIRECTS_MAX`] times.
+    async fn follow(
+        &self,
+        request: &Request,
+        url: Url,
+        token: Option<&http::HeaderValue>,
+    ) -> Result<Answer> {
+        let mut url = url;
+        for _ in 0..redirect::REDIRECTS_MAX {
+            let token = token.filter(|_| same_origin(&url, &self.home()));
+            let answer = self.transmit(request, &url, token).await?;
+            if !redirect::leads_on(answer.status()) {
+                return Ok(answer);
+            }
+            let Some(target) = answer.header(LOCATION) else {
+                return Ok(answer);
+            };
+            url = redirect::resolve(&url, target)?;
+        }
+        Err(Error::new(ErrorKind::Protocol, "it redirects in a circle"))
+    }
+
+    /// What the registry says about itself beside the answer.
+    fn notice(&self, answer: &Answer) {
+        for warning in answer.headers().get_all(http::header::WARNING) {
+            let text = warning.to_str().unwrap_or_default();
+            // `299 - "text"`: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#warnings
+            let text = text.splitn(3, ' ').nth(2).unwrap_or(text).trim_matches('"');
+            self.observer.event(&Event::Warning {
+                host: self.host(),
+                text: text.to_owned(),
+            });
+        }
+        let limits = ("ratelimit-limit", "ratelimit-remaining");
+        if let (Some(limit), Some(remaining)) = (answer.header(limits.0), answer.header(limits.1)) {
+            self.observer.event(&Event::RateLimit {
+                host: self.host(),
+                limit: limit.to_owned(),
+                remaining: remaining.to_owned(),
+            });
+        }
+    }
+
+    /// The hint that this registry's failure deserves.
+    fn explain(&self, error: Error) -> Error {
+        if error.hint().is_some() {
+            return error;
+        }
+        let host = self.host();
+        match error.kind() {
+            ErrorKind::Unauthorized => {
+                error.with_hint(format!("sign in with `dockhand login {host}`"))
+            }
+            ErrorKind::RateLimited => match error.retry_after() {
+                Some(wait) => error.with_hint(format!("try again in {} s", wait.as_secs())),
+                None => error.with_hint("try again later, or sign in for a higher limit"),
+            },
+            ErrorKind::NotFound if error.has_code("NAME_UNKNOWN") && host.contains(".dkr.ecr.") => {
+                error.with_hint(
+                    "create it first: `aws ecr create-repository --repository-name NAME`",
+                )
+            }
+            _ => error,
+        }
+    }
+}
+
+/// Whether nobody listens there at all: then TLS would not help.
+fn is_refused(error: &Error) -> bool {
+    error.to_string().contains("refused")
+}

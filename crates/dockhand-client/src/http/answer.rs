@@ -1,0 +1,170 @@
+//! An answer: its head, and its body bounded in size and in time.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use dockhand_oci::{ErrorBody, ErrorInfo};
+use futures_util::stream::{self, StreamExt};
+use http::{HeaderMap, StatusCode};
+use tokio::time::timeout;
+use url::Url;
+
+use super::failure;
+use crate::{ByteStream, Error, ErrorKind, Result};
+
+/// How much of the body of a failed answer is read, in bytes.
+const ERROR_MAX: u64 = 64 * 1024;
+/// How much of a body that is no error of the specification is shown to the person, in characters.
+const SHOWN_MAX: usize = 200;
+
+/// An answer whose head has come.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) response: reqwest::Response,
+    /// The host that was asked for: not where a redirect led, which says nothing to the person.
+    pub(crate) host: String,
+    pub(crate) idle: Duration,
+    pub(crate) attempts: u32,
+}
+
+impl Answer {
+    pub(crate) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    /// Where it came from, redirects followed.
+    pub(crate) fn url(&self) -> &Url {
+        self.response.url()
+    }
+
+    /// A header that is text.
+    pub(crate) fn header(&self, name: impl http::header::AsHeaderName) -> Option<&str> {
+        self.headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    }
+
+    /// Whether it has what answers of registries have.
+    pub(crate) fn is_registry(&self) -> bool {
+        self.headers()
+            .contains_key("docker-distribution-api-version")
+            || self
+                .header(http::header::CONTENT_TYPE)
+                .is_some_and(|kind| kind.contains("json"))
+    }
+
+    /// The length of the body when it was said, also for a HEAD.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.header(http::header::CONTENT_LENGTH)?.parse().ok()
+    }
+
+    /// The body in memory, at most `max` bytes.
+    pub(crate) async fn bytes(self, max: u64) -> Result<Bytes> {
+        let host = self.host.clone();
+        let too_long = || {
+            let message = format!("the answer is longer than {max} bytes");
+            Error::new(ErrorKind::SizeMismatch, message).at(host.clone())
+        };
+        if self.length().is_some_and(|length| length > max) {
+            return Err(too_long());
+        }
+        let mut stream = self.stream();
+        let mut read = Vec::new();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk?;
+            if (read.len() + chunk.len()) as u64 > max {
+                return Err(too_long());
+            }
+            read.extend_from_slice(&chunk);
+        }
+        Ok(read.into())
+    }
+
+    /// The body as it comes; an error when nothing comes for too long.
+    pub(crate) fn stream(self) -> ByteStream {
+        stream::unfold(Some(self), |state| async move {
+            let mut answer = state?;
+            let next = timeout(answer.idle, answer.response.chunk()).await;
+            let error = match next {
+                Ok(Ok(Some(chunk))) => return Some((Ok(chunk), Some(answer))),
+                Ok(Ok(None)) => return None,
+                Ok(Err(error)) => failure::of_transport(error),
+                Err(_) => failure::silent(answer.idle),
+            };
+            Some((Err(error.at(answer.host.clone())), None))
+        })
+        .boxed()
+    }
+
+    /// The failure that this answer is.
+    pub(crate) async fn into_error(self) -> Error {
+        let status = self.status();
+        let host = self.host.clone();
+        let attempts = self.attempts;
+        let retry_after = super::retry::retry_after(self.headers());
+        let id = ["x-request-id", "x-amz-request-id", "docker-request-id"];
+        let request_id = id
+            .iter()
+            .find_map(|name| self.header(*name))
+            .map(str::to_owned);
+        let is_text = self
+            .header(http::header::CONTENT_TYPE)
+            .is_none_or(|kind| !kind.contains("html"));
+        // The body is a courtesy: without it the status still says what happened.
+        let body = self.bytes(ERROR_MAX).await.unwrap_or_default();
+        let errors = read_errors(&body);
+        let message = describe(status, &errors, if is_text { &body } else { b"" });
+        Error::new(failure::kind(status), message)
+            .answered(status, errors, request_id)
+            .tried(attempts, retry_after)
+            .at(host)
+    }
+}
+
+/// The errors of a body, also where each is a plain text or they stand alone.
+fn read_errors(body: &[u8]) -> Vec<ErrorInfo> {
+    match serde_json::from_slice::<ErrorBody>(body) {
+        Ok(body) => body.errors,
+        Err(_) => Vec::new(),
+    }
+}
+
+/// What the other side said, in one line.
+fn describe(status: StatusCode, errors: &[ErrorInfo], body: &[u8]) -> String {
+    let reason = status.canonical_reason().unwrap_or("an unknown status");
+    let mut said = format!("{} {reason}", status.as_u16());
+    for error in errors.iter().take(3) {
+        let text = if error.message.is_empty() {
+            &error.code
+        } else {
+            &error.message
+        };
+        said.push_str(": ");
+        if !error.code.is_empty() && !error.message.is_empty() {
+            said.push_str(&one_line(&error.code));
+            said.push_str(": ");
+        }
+        said.push_str(&one_line(text));
+    }
+    let plain = one_line(&String::from_utf8_lossy(body));
+    if errors.is_empty() && !plain.is_empty() {
+        said.push_str(": ");
+        said.push_str(&plain);
+    }
+    said
+}
+
+/// `text` without line breaks and control characters, and not too long: it came from somebody else.
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let plain = words.join(" ");
+    plain
+        .chars()
+        .filter(|character| !character.is_control())
+        .take(SHOWN_MAX)
+        .collect()
+}

@@ -1,0 +1,128 @@
+//! One request on the wire, once: watched, so that a peer that falls silent is noticed.
+
+use std::time::{Duration, Instant};
+
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
+use reqwest::redirect::Policy;
+use tokio::sync::watch;
+use url::Url;
+
+use super::request::Sending;
+use super::{Answer, Http, Request, failure, same_origin, tls};
+use crate::{Connection, Error, ErrorKind, ProxySettings, Result, Timeouts};
+
+/// The network stack for a connection. HTTP/1.1 alone: blobs move faster on several connections than
+/// on one whose flow control they share, and each stays independent of the others' losses.
+pub(super) fn client(connection: &Connection) -> Result<reqwest::Client> {
+    let mut builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls::config(&connection.tls)?)
+        .redirect(Policy::none())
+        .http1_only()
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .connect_timeout(connection.timeouts.connect)
+        .pool_idle_timeout(Duration::from_secs(60))
+        .user_agent(&connection.user_agent);
+    builder = match &connection.proxy {
+        ProxySettings::System => builder,
+        ProxySettings::None => builder.no_proxy(),
+        ProxySettings::Url(url) => {
+            let proxy = reqwest::Proxy::all(url).map_err(|error| {
+                Error::new(ErrorKind::Config, "the proxy's URL cannot be used").with_source(error)
+            })?;
+            builder.proxy(proxy)
+        }
+    };
+    for (host, port, address) in &connection.resolve {
+        let mut address = *address;
+        address.set_port(*port);
+        builder = builder.resolve(host, address);
+    }
+    builder.build().map_err(|error| {
+        Error::new(
+            ErrorKind::Config,
+            "the connection's settings cannot be used",
+        )
+        .with_source(error)
+    })
+}
+
+impl Http {
+    /// Sends `request` to `url` and waits for the head of the answer.
+    pub(crate) async fn transmit(
+        &self,
+        request: &Request,
+        url: &Url,
+        token: Option<&HeaderValue>,
+    ) -> Result<Answer> {
+        let mut headers = request.headers.clone();
+        if same_origin(url, &self.home()) {
+            for (name, value) in &self.connection.headers {
+                headers.insert(name, value.clone());
+            }
+        }
+        if let Some(token) = token {
+            headers.insert(AUTHORIZATION, token.clone());
+        }
+        let started = Sending {
+            last: Instant::now(),
+            ended: false,
+        };
+        let (progress, watched) = watch::channel(started);
+        let body = request.body.open(&mut headers, progress).await?;
+        let sent = self
+            .web
+            .request(request.method.clone(), url.clone())
+            .headers(headers)
+            .body(body)
+            .send();
+        let begun = Instant::now();
+        let answered = tokio::select! {
+            sent = sent => sent.map_err(from_body),
+            error = silence(watched, self.connection.timeouts) => Err(error),
+        };
+        let took = begun.elapsed();
+        let status = answered.as_ref().map(reqwest::Response::status).ok();
+        tracing::debug!(method = %request.method, host = url.host_str(), path = url.path(), ?status, ?took);
+        Ok(Answer {
+            response: answered?,
+            host: self.host(),
+            idle: self.connection.timeouts.idle,
+            attempts: 1,
+        })
+    }
+}
+
+/// The error of the body that was sent, when that is what broke the request.
+fn from_body(error: reqwest::Error) -> Error {
+    let mut cause: Option<&dyn std::error::Error> = Some(&error);
+    while let Some(found) = cause {
+        if let Some(ours) = found.downcast_ref::<Error>() {
+            return ours.again();
+        }
+        cause = found.source();
+    }
+    failure::of_transport(error)
+}
+
+/// Ends with an error when no byte of the body is taken for too long, or no answer comes after it.
+async fn silence(mut watched: watch::Receiver<Sending>, timeouts: Timeouts) -> Error {
+    loop {
+        let Sending { last, ended } = *watched.borrow_and_update();
+        // The connection itself may be made while nothing of a body is asked for.
+        let limit = match ended {
+            true => timeouts.connect + timeouts.answer,
+            false => timeouts.connect + timeouts.idle,
+        };
+        let until = tokio::time::Instant::from_std(last + limit);
+        tokio::select! {
+            () = tokio::time::sleep_until(until) => return failure::silent(limit),
+            changed = watched.changed() => if changed.is_err() {
+                // The body is gone: it ended, and only the answer is missing.
+                tokio::time::sleep_until(tokio::time::Instant::from_std(last + limit)).await;
+                return failure::silent(limit);
+            },
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! A client for every OCI registry.
+
+mod auth;
+mod base_url;
+mod connection;
+pub mod credentials;
+mod error;
+mod http;
+mod observer;
+mod source;
+mod store;
+mod verify;
+
+pub use base_url::BaseUrl;
+pub use connection::{
+    Auth, Connection, Credential, CredentialSource, ProxySettings, Retries, Timeouts, TlsSettings,
+    TokenSigner,
+};
+pub use error::{Error, ErrorKind, Result};
+pub use observer::{Event, Moved, Observer, Unobserved};
+pub use source::{BlobSource, ByteStream, FileSource};
+pub use store::{MANIFEST_MAX, Origin, RawManifest, Store, StoreBlob, read_small, read_verified};

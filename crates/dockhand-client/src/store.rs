@@ -1,0 +1,202 @@
+//! Places where images are: a repository of a registry, a layout directory, an archive, memory.
+//!
+//! [`Store`] is the seam between what is done with images ([`copy`](crate::copy), rewriting, sizes) and
+//! where they are. Content is addressed by digest everywhere; who reads a blob through [`read_verified`]
+//! never sees a byte that was passed off as another without an error at the end.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use dockhand_oci::{Algorithm, Descriptor, Digest, Manifest, MediaType, Reference, RepoName, Tag};
+use futures_util::StreamExt;
+
+use crate::{BlobSource, ByteStream, Error, ErrorKind, Moved, Result, verify};
+
+/// The greatest manifest that is read into memory, in bytes; registries take 4 MiB or less.
+pub const MANIFEST_MAX: u64 = 16 * 1024 * 1024;
+
+/// A manifest exactly as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawManifest {
+    /// What it was called when it was read; empty text when nobody said.
+    pub media_type: String,
+    /// The digest of [`bytes`](Self::bytes), computed here.
+    pub digest: Digest,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+impl RawManifest {
+    /// These bytes with their SHA-256 digest.
+    #[must_use]
+    pub fn new(media_type: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self {
+            media_type: media_type.into(),
+            digest: Algorithm::Sha256.digest(&bytes),
+            bytes,
+        }
+    }
+
+    /// Reads what it says.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Protocol`] when it is no manifest.
+    pub fn parse(&self) -> Result<Manifest> {
+        let media_type = MediaType::from_content_type(&self.media_type).ok();
+        Ok(Manifest::parse(media_type.as_ref(), &self.bytes)?)
+    }
+
+    /// The descriptor that names it.
+    #[must_use]
+    pub fn descriptor(&self) -> Descriptor {
+        Descriptor::new(&self.media_type, self.digest, self.bytes.len() as u64)
+    }
+}
+
+/// Where the blobs of a store are, for a registry that can take them over without moving them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The registry: host and port.
+    pub host: String,
+    /// The repository in it.
+    pub repository: RepoName,
+}
+
+/// A place that holds manifests, blobs and tags.
+#[async_trait]
+pub trait Store: Debug + Send + Sync {
+    /// What it is called in messages: `registry.example/team/app`, `oci:dir`.
+    fn name(&self) -> String;
+
+    /// The repository of a registry that this is, when it is one.
+    fn origin(&self) -> Option<Origin> {
+        None
+    }
+
+    /// How many blobs are best moved to or from here at once. Archives write one after the other.
+    fn lanes(&self) -> usize {
+        32
+    }
+
+    /// What `reference` names, without its bytes where that is cheaper.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when it names nothing.
+    async fn resolve(&self, reference: &Reference) -> Result<Descriptor>;
+
+    /// The manifest that `reference` names, its digest verified.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when it names nothing, [`ErrorKind::DigestMismatch`] when it is another.
+    async fn manifest(&self, reference: &Reference) -> Result<RawManifest>;
+
+    /// The tags, in no promised order.
+    ///
+    /// # Errors
+    /// What keeps the list from being read.
+    async fn tags(&self) -> Result<Vec<Tag>>;
+
+    /// Whether the blob is here.
+    ///
+    /// # Errors
+    /// What keeps the place from answering.
+    async fn has_blob(&self, blob: &Descriptor) -> Result<bool>;
+
+    /// The bytes of a blob from `offset` on, not verified: see [`read_verified`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when it is not here.
+    async fn blob(&self, blob: &Descriptor, offset: u64) -> Result<ByteStream>;
+
+    /// Puts a blob here, verified before anybody can see it. `from` is where it is already, for a
+    /// registry that can mount it; `source` is not opened when nothing has to move.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DigestMismatch`] when `source` has other bytes; then the blob is not here.
+    async fn put_blob(
+        &self,
+        blob: &Descriptor,
+        source: Arc<dyn BlobSource>,
+        from: Option<&Origin>,
+    ) -> Result<Moved>;
+
+    /// Puts a manifest here and lets each of `tags` name it; by its digest alone when there are none.
+    /// What it links must be here before.
+    ///
+    /// # Errors
+    /// What keeps it from being written.
+    async fn put_manifest(&self, manifest: &RawManifest, tags: &[Tag]) -> Result<()>;
+
+    /// The manifests whose subject is `subject`: with annotations and artifact type filled in.
+    ///
+    /// # Errors
+    /// What keeps the list from being read.
+    async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>>;
+
+    /// Takes a tag away, and nothing else with it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when there is none, [`ErrorKind::Unsupported`] when this place cannot.
+    async fn delete_tag(&self, tag: &Tag) -> Result<()>;
+
+    /// Takes a manifest away, and the tags that name it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when there is none, [`ErrorKind::Unsupported`] when this place cannot.
+    async fn delete_manifest(&self, digest: &Digest) -> Result<()>;
+
+    /// Ends the writing: an archive gets its table of contents. Nothing for most places.
+    ///
+    /// # Errors
+    /// What keeps it from being written.
+    async fn finish(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The bytes of a blob; the stream ends with an error when they are not what `blob` says.
+///
+/// # Errors
+/// As [`Store::blob`].
+pub async fn read_verified(store: &dyn Store, blob: &Descriptor) -> Result<ByteStream> {
+    Ok(verify::stream(store.blob(blob, 0).await?, blob))
+}
+
+/// The bytes of a small blob in memory, verified.
+///
+/// # Errors
+/// [`ErrorKind::SizeMismatch`] when it is said to be longer than `max` bytes, and as [`Store::blob`].
+pub async fn read_small(store: &dyn Store, blob: &Descriptor, max: u64) -> Result<Bytes> {
+    if blob.size > max {
+        let message = format!(
+            "blob {} has {} bytes, more than the {max} that are read into memory",
+            blob.digest, blob.size
+        );
+        return Err(Error::new(ErrorKind::SizeMismatch, message));
+    }
+    let mut stream = read_verified(store, blob).await?;
+    let mut bytes = Vec::with_capacity(usize::try_from(blob.size).unwrap_or(0));
+    while let Some(chunk) = stream.next().await {
+        bytes.extend_from_slice(&chunk?);
+    }
+    Ok(bytes.into())
+}
+
+/// A blob of a store as something to upload from.
+#[derive(Clone, Debug)]
+pub struct StoreBlob {
+    /// Where it is.
+    pub store: Arc<dyn Store>,
+    /// Which one.
+    pub blob: Descriptor,
+}
+
+#[async_trait]
+impl BlobSource for StoreBlob {
+    async fn open(&self, offset: u64) -> Result<ByteStream> {
+        self.store.blob(&self.blob, offset).await
+    }
+}
