@@ -67,6 +67,11 @@ impl Http {
         self.connection.base.host()
     }
 
+    /// What the registry asks of whoever comes, as far as it was seen.
+    pub(crate) async fn auth_kind(&self) -> Option<&'static str> {
+        self.auth.kind().await
+    }
+
     /// Sends a request until it is answered with success, fails for good, or patience ends.
     pub(crate) async fn send(&self, request: &Request) -> Result<Answer> {
         let failed = |error: Error| error.doing(request.doing.as_str()).at(self.host());
@@ -208,7 +213,7 @@ impl Http {
             let Some(target) = answer.header(LOCATION) else {
                 return Ok(answer);
             };
-            url = redirect::resolve(&url, target)?;
+            url = resolve(&url, target)?;
         }
         Err(Error::new(ErrorKind::Protocol, "it redirects in a circle"))
     }

@@ -111,6 +111,12 @@ pub trait Store: Debug + Send + Sync {
     /// [`ErrorKind::NotFound`] when it is not here.
     async fn blob(&self, blob: &Descriptor, offset: u64) -> Result<ByteStream>;
 
+    /// A blob of this place read over several connections at once, where that may be faster. It takes
+    /// more memory.
+    fn wide_source(&self, _blob: &Descriptor) -> Option<Arc<dyn BlobSource>> {
+        None
+    }
+
     /// Puts a blob here, verified before anybody can see it. `from` is where it is already, for a
     /// registry that can mount it; `source` is not opened when nothing has to move.
     ///

@@ -187,6 +187,16 @@ impl Service<'_> {
     }
 
     async fn post_form(&self, scopes: &[String], fields: &[(&str, &str)]) -> Result<Token> {
+        let form = self.form(scopes, fields);
+        let mut headers = HeaderMap::new();
+        let form_type = http::HeaderValue::from_static("application/x-www-form-urlencoded");
+        headers.insert(CONTENT_TYPE, form_type);
+        let body = Body::Bytes(form.into());
+        self.exchange(Method::POST, self.realm.clone(), headers, body)
+            .await
+    }
+
+    fn form(&self, scopes: &[String], fields: &[(&str, &str)]) -> String {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.extend_pairs(fields)
             .append_pair("client_id", CLIENT_ID);
@@ -194,12 +204,7 @@ impl Service<'_> {
         if let Some(service) = &self.to.service {
             form.append_pair("service", service);
         }
-        let mut headers = HeaderMap::new();
-        let form_type = http::HeaderValue::from_static("application/x-www-form-urlencoded");
-        headers.insert(CONTENT_TYPE, form_type);
-        let body = Body::Bytes(form.finish().into());
-        self.exchange(Method::POST, self.realm.clone(), headers, body)
-            .await
+        form.finish()
     }
 
     /// Sends it to the service and nowhere else, and reads the token.

@@ -1,0 +1,180 @@
+//! Long lists in pages, as registries really give them.
+//!
+//! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags>. The next page is
+//! asked for at the URL of the first, with the query of the `Link`: so no `Link` can lead to another host
+//! or out of the registry's sub-path. Where there is no `Link` although the page is full, `last` goes on.
+//! A page without anything new ends the list, so that none can go in a circle.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
+use dockhand_oci::{Endpoint, Link};
+use futures_util::stream::{self, Stream};
+use http::Method;
+use http::header::{ACCEPT, LINK};
+use serde::Deserialize;
+use url::Url;
+use url::form_urlencoded;
+
+use crate::auth::Scopes;
+use crate::http::{Answer, Http, Request};
+use crate::{Error, ErrorKind, Result};
+
+/// How many entries are asked for at once: the most that the strictest registries allow.
+const PAGE: u64 = 1000;
+/// The longest page that is read, in bytes.
+const PAGE_MAX: u64 = 64 * 1024 * 1024;
+/// The most entries of one list that are remembered to notice repetition.
+const SEEN_MAX: usize = 2_000_000;
+
+/// Which part of a list is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// How many entries to ask for at once; the stream goes on over all pages all the same.
+    pub size: Option<u64>,
+    /// After which entry to begin.
+    pub last: Option<String>,
+}
+
+/// A list that is asked for.
+pub(crate) struct Question {
+    path: String,
+    doing: String,
+    scopes: Scopes,
+    page: Page,
+}
+
+impl Question {
+    pub(crate) fn new(
+        endpoint: &Endpoint,
+        doing: impl Into<String>,
+        scopes: Scopes,
+        page: Page,
+    ) -> Self {
+        Self {
+            path: endpoint.to_string(),
+            doing: doing.into(),
+            scopes,
+            page,
+        }
+    }
+}
+
+/// A page of repositories or tags; `null` and nothing are an empty list.
+#[derive(Deserialize)]
+struct Names {
+    repositories: Option<Vec<String>>,
+    tags: Option<Vec<String>>,
+}
+
+struct Walk {
+    http: Arc<Http>,
+    question: Question,
+    /// The query of the next page.
+    next: Option<String>,
+    seen: HashSet<String>,
+    ready: VecDeque<String>,
+    size: Option<u64>,
+}
+
+/// All entries of the list, each once, in the order of the registry.
+pub(crate) fn entries(http: Arc<Http>, question: Question) -> impl Stream<Item = Result<String>> {
+    let size = Some(question.page.size.unwrap_or(PAGE));
+    let mut walk = Walk {
+        next: None,
+        seen: HashSet::new(),
+        ready: VecDeque::new(),
+        size,
+        http,
+        question,
+    };
+    walk.next = Some(walk.query(walk.question.page.last.as_deref()));
+    stream::unfold(Some(walk), |state| async move {
+        let mut walk = state?;
+        loop {
+            if let Some(entry) = walk.ready.pop_front() {
+                return Some((Ok(entry), Some(walk)));
+            }
+            let query = walk.next.take()?;
+            if let Err(error) = walk.fetch(&query).await {
+                return Some((Err(error), None));
+            }
+        }
+    })
+}
+
+impl Walk {
+    fn query(&self, last: Option<&str>) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if let Some(size) = self.size {
+            query.append_pair("n", &size.to_string());
+        }
+        if let Some(last) = last {
+            query.append_pair("last", last);
+        }
+        query.finish()
+    }
+
+    async fn fetch(&mut self, query: &str) -> Result<()> {
+        let mut url = self.http.connection.base.join(&self.question.path)?;
+        url.set_query(Some(query).filter(|query| !query.is_empty()));
+        let request = Request::new(Method::GET, url, self.question.doing.as_str())
+            .scopes(self.question.scopes.clone())
+            .header(ACCEPT, "application/json");
+        let answer = match self.http.send(&request).await {
+            Err(error) if error.kind() == ErrorKind::Refused && self.own_size() => {
+                // It may not like the number; its own page size will do.
+                self.size = None;
+                self.next = Some(self.query(self.question.page.last.as_deref()));
+                return Ok(());
+            }
+            other => other?,
+        };
+        let linked = next_query(&answer);
+        let names = self.read(answer).await?;
+        let full = self.size.is_some_and(|size| names.len() as u64 >= size);
+        let last = names.last().cloned();
+        let before = self.seen.len();
+        for name in names {
+            if self.seen.len() < SEEN_MAX && self.seen.insert(name.clone()) {
+                self.ready.push_back(name);
+            }
+        }
+        let grew = self.seen.len() > before;
+        self.next = match linked {
+            Some(query) if grew => Some(query),
+            None if grew && full => Some(self.query(last.as_deref())),
+            _ => None,
+        };
+        Ok(())
+    }
+
+    /// Whether the size of the page was this program's idea, and nothing was read yet.
+    fn own_size(&self) -> bool {
+        self.question.page.size.is_none() && self.size.is_some() && self.seen.is_empty()
+    }
+
+    async fn read(&self, answer: Answer) -> Result<Vec<String>> {
+        let body = answer.bytes(PAGE_MAX).await?;
+        let names: Names = serde_json::from_slice(&body).map_err(|error| {
+            Error::new(
+                ErrorKind::Protocol,
+                format!("the answer is no list: {error}"),
+            )
+            .doing(self.question.doing.as_str())
+            .at(self.http.host())
+        })?;
+        Ok(names.tags.or(names.repositories).unwrap_or_default())
+    }
+}
+
+/// The query of the next page, without an `n` of nothing.
+pub(crate) fn next_query(answer: &Answer) -> Option<String> {
+    let links = answer.headers().get_all(LINK).iter();
+    let target = { links }
+        .filter_map(|link| link.to_str().ok())
+        .find_map(Link::parse_next)?;
+    let url: Url = answer.url().join(target).ok()?;
+    let kept = url.query()?.split('&').filter(|pair| *pair != "n=0");
+    Some(kept.collect::<Vec<_>>().join("&")).filter(|query| !query.is_empty())
+}
