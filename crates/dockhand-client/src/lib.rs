@@ -4,6 +4,7 @@ mod auth;
 mod base_url;
 mod client;
 mod connection;
+pub mod copy;
 pub mod credentials;
 mod error;
 mod http;

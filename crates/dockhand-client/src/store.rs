@@ -87,6 +87,19 @@ pub trait Store: Debug + Send + Sync {
     /// [`ErrorKind::NotFound`] when it names nothing.
     async fn resolve(&self, reference: &Reference) -> Result<Descriptor>;
 
+    /// What `reference` names, by a single cheap look; `None` when it names nothing, or when only a
+    /// closer look could tell.
+    ///
+    /// # Errors
+    /// What keeps the place from answering.
+    async fn find(&self, reference: &Reference) -> Result<Option<Descriptor>> {
+        match self.resolve(reference).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The manifest that `reference` names, its digest verified.
     ///
     /// # Errors

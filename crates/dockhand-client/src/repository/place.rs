@@ -29,6 +29,10 @@ impl Store for Repository {
         self.resolve_manifest(reference).await
     }
 
+    async fn find(&self, reference: &Reference) -> Result<Option<Descriptor>> {
+        self.head_manifest(reference).await
+    }
+
     async fn manifest(&self, reference: &Reference) -> Result<RawManifest> {
         Ok(self.get_manifest(reference).await?.0)
     }

@@ -1,0 +1,127 @@
+//! Moves a graph: its blobs, many at once, then its manifests.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+use dockhand_oci::{Descriptor, Tag};
+use futures_util::future;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
+use super::graph::Graph;
+use super::source::{Counted, Early};
+use super::{Copied, CopyOptions};
+use crate::store::{Store, StoreBlob};
+use crate::{BlobSource, Error, Event, Moved, Result};
+
+/// Blobs from this size on take few lanes: their bytes are what takes time, and each holds buffers.
+const BIG: u64 = 8 * 1024 * 1024;
+const BIG_LANES: usize = 6;
+/// Blobs below take many: what takes time is waiting for answers.
+const SMALL_LANES: usize = 48;
+/// How many manifests are written at once.
+const MANIFEST_LANES: usize = 16;
+
+/// Moves what the target does not have of `graph`, and lets `tags` name its root there.
+pub(super) async fn graph(
+    from: &Arc<dyn Store>,
+    graph: &Graph,
+    to: &Arc<dyn Store>,
+    tags: &[Tag],
+    options: &CopyOptions,
+    warm: bool,
+    copied: &mut Copied,
+) -> Result<()> {
+    copied.existed += graph.present;
+    let limit = from
+        .lanes()
+        .min(to.lanes())
+        .min(options.lanes.unwrap_or(usize::MAX))
+        .max(1);
+    let limit = if limit >= 32 { SMALL_LANES } else { limit };
+    let (big, small): (Vec<_>, Vec<_>) = graph.blobs.iter().partition(|blob| blob.size >= BIG);
+    let lane = |blobs: Vec<Descriptor>, lanes: usize| {
+        stream::iter(blobs)
+            .map(|blob| async move {
+                let moved = move_blob(from, &blob, to, options, warm).await?;
+                Ok::<_, Error>((blob, moved))
+            })
+            .buffer_unordered(lanes)
+            .try_collect::<Vec<(Descriptor, Moved)>>()
+    };
+    let (big, small) = (
+        big.into_iter().cloned().collect(),
+        small.into_iter().cloned().collect(),
+    );
+    let moved = if limit == 1 {
+        let all: Vec<Descriptor> = [big, small].concat();
+        (lane(all, 1).await?, Vec::new())
+    } else {
+        let both = (lane(big, BIG_LANES.min(limit)), lane(small, limit));
+        future::try_join(both.0, both.1).await?
+    };
+    for (blob, moved) in [moved.0, moved.1].concat() {
+        copied.count(&blob, moved);
+    }
+    let Some((root, children)) = graph.manifests.split_last() else {
+        return Ok(());
+    };
+    // An index of indexes is rare, and its levels keep their order by being written one by one.
+    let nested = children.iter().any(|child| {
+        child
+            .parse()
+            .is_ok_and(|one| one.kind == dockhand_oci::ManifestKind::Index)
+    });
+    let lanes = if nested { 1 } else { MANIFEST_LANES.min(limit) };
+    let put = stream::iter(children.iter().map(Ok));
+    put.try_for_each_concurrent(lanes, |child| to.put_manifest(child, &[]))
+        .await?;
+    to.put_manifest(root, tags).await?;
+    copied.manifests += graph.manifests.len() as u64;
+    options
+        .observer
+        .event(&Event::Done(root.descriptor(), Moved::Sent));
+    Ok(())
+}
+
+async fn move_blob(
+    from: &Arc<dyn Store>,
+    blob: &Descriptor,
+    to: &Arc<dyn Store>,
+    options: &CopyOptions,
+    warm: bool,
+) -> Result<Moved> {
+    options.observer.event(&Event::Started(blob.clone()));
+    let (origin, target) = (from.origin(), to.origin());
+    let wide = match target {
+        // What limits a registry is the one connection that an upload has.
+        Some(_) => None,
+        None => from.wide_source(blob),
+    };
+    let source: Arc<dyn BlobSource> = match wide {
+        Some(wide) => wide,
+        None => Arc::new(StoreBlob {
+            store: Arc::clone(from),
+            blob: blob.clone(),
+        }),
+    };
+    let far = match (&origin, &target) {
+        (Some(origin), Some(target)) => origin.host != target.host,
+        _ => false,
+    };
+    let source = match far && !warm {
+        true => Arc::new(Early::new(source)),
+        false => source,
+    };
+    let counted = Arc::new(Counted {
+        inner: source,
+        digest: blob.digest,
+        observer: Arc::clone(&options.observer),
+        told: Arc::new(AtomicI64::new(0)),
+    });
+    let moved = to
+        .put_blob(blob, counted, origin.as_ref())
+        .await
+        .map_err(|error| error.doing(format!("copy the blob {} to {}", blob.digest, to.name())))?;
+    options.observer.event(&Event::Done(blob.clone(), moved));
+    Ok(moved)
+}
