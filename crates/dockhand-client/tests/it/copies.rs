@@ -1,0 +1,139 @@
+//! Copies between two registries of our own.
+
+use std::sync::Arc;
+
+use dockhand_client::copy::{CopyOptions, copy, plan};
+use dockhand_client::{ErrorKind, RawManifest, Store};
+use dockhand_oci::{MediaType, Reference, Tag};
+
+use crate::registry::{Registry, bytes, image};
+use crate::repositories::attach;
+
+fn tag(text: &str) -> Tag {
+    text.parse().unwrap()
+}
+
+/// Pushes an index of two platforms.
+async fn index(store: &dyn Store, name: &str) -> RawManifest {
+    let mut children = Vec::new();
+    for (seed, architecture) in [(1, "amd64"), (2, "arm64")] {
+        let layers = [bytes(seed, 50_000), bytes(99, 20_000)];
+        let child = image(store, &layers, &[]).await;
+        let mut descriptor = serde_json::to_value(child.descriptor()).unwrap();
+        descriptor["platform"] = serde_json::json!({ "os": "linux", "architecture": architecture });
+        descriptor["unknown"] = "kept".into();
+        children.push(descriptor);
+    }
+    let index = serde_json::json!({
+        "schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": children,
+        "annotations": { "b": "2", "a": "1" },
+    });
+    let index = RawManifest::new(MediaType::OCI_INDEX, index.to_string());
+    store.put_manifest(&index, &[tag(name)]).await.unwrap();
+    index
+}
+
+#[tokio::test]
+async fn an_index_is_copied_byte_for_byte_and_once() {
+    let (here, there) = (Registry::start().await, Registry::start().await);
+    let from: Arc<dyn Store> = Arc::new(here.repository("app"));
+    let to: Arc<dyn Store> = Arc::new(there.repository("copy/of/app"));
+    let index = index(&*from, "1").await;
+    let what = Reference::Tag(tag("1"));
+    let options = CopyOptions::default();
+    let tags = [tag("1"), tag("latest")];
+    let planned = plan(&from, &what, &to, &tags, &options).await.unwrap();
+    assert!(!planned.unchanged);
+    assert_eq!((planned.manifests.len(), planned.blobs.len()), (3, 4));
+    let copied = copy(&from, &what, &to, &tags, &options).await.unwrap();
+    assert_eq!(copied.descriptor.digest, index.digest);
+    assert_eq!(
+        (copied.blobs_sent, copied.manifests, copied.existed),
+        (4, 3, 0)
+    );
+    assert_eq!(copied.bytes_sent, planned.bytes);
+    for tag in tags.clone() {
+        assert_eq!(to.manifest(&Reference::Tag(tag)).await.unwrap(), index);
+    }
+    let again = copy(&from, &what, &to, &tags, &options).await.unwrap();
+    assert_eq!(
+        (again.blobs_sent, again.manifests, again.existed),
+        (0, 0, 1)
+    );
+    assert!(
+        plan(&from, &what, &to, &tags, &options)
+            .await
+            .unwrap()
+            .unchanged
+    );
+    // Another repository of the same registry moves no byte.
+    let beside: Arc<dyn Store> = Arc::new(there.repository("beside"));
+    let mounted = copy(&to, &what, &beside, &tags, &options).await.unwrap();
+    assert_eq!((mounted.mounted, mounted.bytes_sent), (4, 0));
+}
+
+#[tokio::test]
+async fn a_chosen_platform_comes_alone() {
+    let (here, there) = (Registry::start().await, Registry::start().await);
+    let from: Arc<dyn Store> = Arc::new(here.repository("app"));
+    let to: Arc<dyn Store> = Arc::new(there.repository("app"));
+    let index = index(&*from, "1").await;
+    let what = Reference::Tag(tag("1"));
+    let mut options = CopyOptions {
+        platforms: vec!["linux/arm64".parse().unwrap()],
+        ..Default::default()
+    };
+    let copied = copy(&from, &what, &to, &[tag("1")], &options)
+        .await
+        .unwrap();
+    assert_ne!(copied.descriptor.digest, index.digest);
+    let written = to.manifest(&what).await.unwrap();
+    let kept = &written.parse().unwrap().links;
+    assert_eq!(kept.len(), 1);
+    assert_eq!(
+        kept[0].descriptor,
+        index.parse().unwrap().links[1].descriptor
+    );
+    options.platforms = vec!["linux/s390x".parse().unwrap()];
+    let error = copy(&from, &what, &to, &[tag("1")], &options)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(
+        error.to_string().contains("linux/amd64, linux/arm64"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn referrers_and_digest_tags_come_along() {
+    let (here, there) = (Registry::start().await, Registry::start().await);
+    let from: Arc<dyn Store> = Arc::new(here.repository("app"));
+    let to: Arc<dyn Store> = Arc::new(there.repository("app"));
+    let subject = image(&*from, &[bytes(5, 1000)], &["1"]).await;
+    let signature = attach(&*from, &subject, "example/signature").await;
+    let about = attach(&*from, &signature, "example/about").await;
+    let named = format!("{}.sig", subject.digest.to_string().replace(':', "-"));
+    let cosign = image(&*from, &[bytes(6, 10)], &[&named]).await;
+    let what = Reference::Tag(tag("1"));
+    let options = CopyOptions {
+        referrers: true,
+        digest_tags: true,
+        ..Default::default()
+    };
+    copy(&from, &what, &to, &[tag("1")], &options)
+        .await
+        .unwrap();
+    for (subject, expected) in [(&subject, &signature), (&signature, &about)] {
+        let found = to.referrers(&subject.digest).await.unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].digest, expected.digest);
+    }
+    let found = to.manifest(&Reference::Tag(tag(&named))).await.unwrap();
+    assert_eq!(found, cosign);
+    // A second time nothing is sent, although everything is looked at.
+    let again = copy(&from, &what, &to, &[tag("1")], &options)
+        .await
+        .unwrap();
+    assert_eq!((again.bytes_sent, again.blobs_sent), (0, 0));
+}

@@ -1,0 +1,6 @@
+//! The client against our own server in this process, and against peers that play other registries.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+mod copies;
+mod registry;
+mod repositories;
