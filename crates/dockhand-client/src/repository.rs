@@ -33,6 +33,11 @@ pub struct Repository {
     name: RepoName,
 }
 
+/// A manifest that others refer to, in its repository.
+type Subject = (RepoName, Digest);
+/// Held by the one who changes something; others wait.
+type Turn = Arc<Mutex<()>>;
+
 /// What was learned of a registry while working with it.
 pub(crate) struct Habits {
     /// Whether it lists referrers itself; unknown until asked.
@@ -42,7 +47,7 @@ pub(crate) struct Habits {
     /// The greatest body that it takes, once it refused a greater one; 0 for any.
     body_max: AtomicU64,
     /// One at a time may change the fallback list of a subject's referrers.
-    fallback: Mutex<HashMap<(RepoName, Digest), Arc<Mutex<()>>>>,
+    fallback: Mutex<HashMap<Subject, Turn>>,
     /// Bounds the memory of parts that came before their turn.
     parts: Arc<Semaphore>,
 }

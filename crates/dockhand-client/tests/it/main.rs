@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod copies;
+mod downloads;
 mod registry;
 mod repositories;
