@@ -23,6 +23,7 @@ mod run;
 mod sendfile;
 mod setup;
 mod tls;
+mod unsent;
 
 pub use app::{App, Options, Peer};
 pub use listen::{Limits, serve};
