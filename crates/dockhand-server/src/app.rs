@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use dockhand_oci::Endpoint;
+use dockhand_oci::{Endpoint, EndpointError};
 use dockhand_registry::Registry;
 use http::header::{CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, Version};
 
 use crate::body::drain_later;
 use crate::error::Error;
-use crate::handlers::Call;
+use crate::handlers::{Answer, Call};
+use crate::head::HeadTooLarge;
 use crate::location::{Addressing, Base};
 use crate::metrics::Metrics;
 use crate::observe::{Observed, request_id};
@@ -122,30 +123,38 @@ impl App {
             files,
         };
         let endpoint = Endpoint::parse(asked.path());
-        let mut response = match health::answer(self, &asked).await {
-            Some(response) => response,
-            None => {
-                let call = Call {
-                    app: self,
-                    asked: &asked,
-                    body: &mut body,
-                };
-                let outcome = match &endpoint {
-                    Ok(endpoint) => route::dispatch(call, endpoint).await,
-                    Err(error) => Err(Error::of_path(&asked.method, *error)),
-                };
-                match outcome {
-                    Ok(response) => response,
-                    Err(error) => {
-                        drain_later(body);
-                        respond::failure(&asked, &error)
-                    }
-                }
-            }
+        let outcome = match parts.extensions.get::<HeadTooLarge>() {
+            Some(too_large) => Err(Error::from(*too_large)),
+            None => self.answer(&asked, &endpoint, &mut body).await,
         };
+        let mut response = outcome.unwrap_or_else(|error| {
+            drain_later(body);
+            respond::failure(&asked, &error)
+        });
         self.finish(&asked, &mut response);
         let kind = endpoint.as_ref().map_or("other", route::kind);
         Observed::new(self, &asked, kind, begun).watch(response)
+    }
+
+    /// What is said to a request that could be read.
+    async fn answer(
+        &self,
+        asked: &Asked,
+        endpoint: &Result<Endpoint, EndpointError>,
+        body: &mut Body,
+    ) -> Answer {
+        if let Some(response) = health::answer(self, asked).await {
+            return Ok(response);
+        }
+        let call = Call {
+            app: self,
+            asked,
+            body,
+        };
+        match endpoint {
+            Ok(endpoint) => route::dispatch(call, endpoint).await,
+            Err(error) => Err(Error::of_path(&asked.method, *error)),
+        }
     }
 
     /// What every answer has.

@@ -4,6 +4,8 @@ use dockhand_oci::{EndpointError, ErrorCode, PageError, ReferenceError, TagError
 use dockhand_registry::Answer;
 use http::Method;
 
+use crate::head::HeadTooLarge;
+
 /// Why a request was not carried out: a refusal of its words here, or of the rules below.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -46,6 +48,9 @@ pub(crate) enum Error {
         /// The status that goes with it.
         status: u16,
     },
+    /// The head is larger than the connection takes.
+    #[error(transparent)]
+    Head(#[from] HeadTooLarge),
     /// `n` is not a number.
     #[error(transparent)]
     Page(#[from] PageError),
@@ -82,6 +87,7 @@ impl Error {
             Self::Method { .. } => (Code::Unsupported, 405),
             Self::Parameter { code, .. } => (*code, 400),
             Self::Header { code, status, .. } => (*code, *status),
+            Self::Head(_) => (Code::Unsupported, 431),
             Self::Page(_) => (Code::PaginationNumberInvalid, 400),
         };
         Answer {

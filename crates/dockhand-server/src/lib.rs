@@ -10,6 +10,7 @@ pub mod config;
 mod error;
 mod guarded;
 mod handlers;
+mod head;
 mod health;
 mod listen;
 mod location;

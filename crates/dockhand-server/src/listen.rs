@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 
 use crate::app::{App, Peer};
 use crate::guarded::Guarded;
+use crate::head;
 use crate::sendfile::{Files, Sending};
 use crate::tls::Tls;
 use crate::unsent::Unsent;
@@ -133,7 +134,8 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
     builder
 }
 
-/// hyper reads bodies through the same buffer as heads; with less than this, uploads crawl.
+/// hyper reads bodies through the same buffer as heads; with less than this, uploads crawl. What fits
+/// into it and is still too large for a head is refused by its size ([`head::note`]).
 const MIN_BUFFER: usize = 256 * 1024;
 
 /// Lets a connection in, or tells it that there are too many.
@@ -197,10 +199,11 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         limits.write_stall,
         unsent.clone(),
     );
-    let app = Arc::clone(&server.app);
+    let (app, header_bytes) = (Arc::clone(&server.app), limits.header_bytes);
     let service = service_fn(move |mut request: Request<Incoming>| {
         let app = Arc::clone(&app);
         let unsent = (request.version() == Version::HTTP_2).then(|| unsent.clone());
+        head::note(&mut request, header_bytes);
         if let Some(files) = &files {
             request.extensions_mut().insert(files.clone());
         }

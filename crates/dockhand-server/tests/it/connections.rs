@@ -65,7 +65,7 @@ impl Running {
     }
 
     /// Sends bytes and reads until the server closes, for at most some seconds.
-    async fn talk(&self, bytes: &[u8]) -> String {
+    pub(crate) async fn talk(&self, bytes: &[u8]) -> String {
         let mut stream = self.connect().await;
         stream.write_all(bytes).await.unwrap();
         read_all(&mut stream).await

@@ -6,6 +6,7 @@ mod blobs;
 mod conditions;
 mod connections;
 mod files;
+mod heads;
 mod http2;
 mod lists;
 mod manifests;
