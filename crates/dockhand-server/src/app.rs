@@ -27,7 +27,7 @@ use crate::{health, respond, route};
 pub struct Options {
     /// What `Location` begins with.
     pub addressing: Addressing,
-    /// How long a client that is sending a body may send nothing.
+    /// How long a client that is sending a body may take for each KiB of it.
     pub body_idle: Duration,
     /// What to announce as `OCI-Chunk-Min-Length`; nothing when 0.
     pub chunk_min_length: u64,

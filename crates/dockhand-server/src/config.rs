@@ -114,11 +114,13 @@ section! {
         /// Time for the head of a request to arrive. A client that is slower than this is stuck, or
         /// holds the connection on purpose.
         header_timeout: Period = Period::seconds(10);
-        /// Time in which at least one byte of a body that is being pushed must arrive. Longer than
-        /// mobile networks pause; an upload that is cut resumes at the exact byte.
+        /// Time in which at least 1 KiB of a body that is being pushed must arrive, or its end; a byte
+        /// now and then would hold a connection for ever. Longer than mobile networks pause; an upload
+        /// that is cut resumes at the exact byte.
         body_idle: Period = Period::seconds(30);
-        /// Time in which a client must take at least one byte of an answer. Longer than `body-idle`,
-        /// because clients stop reading while they unpack.
+        /// Time in which a connection must take at least 1 KiB of the answers that wait on it, or all
+        /// that is left of them. Longer than `body-idle`, because clients stop reading while they
+        /// unpack.
         write_stall: Period = Period::seconds(60);
         /// Time for a TLS handshake.
         tls_handshake: Period = Period::seconds(10);
