@@ -11,6 +11,7 @@ use dockhand_registry::Registry;
 use http::header::{CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, Version};
 
+use crate::arriving::Arriving;
 use crate::body::drain_later;
 use crate::error::Error;
 use crate::handlers::{Answer, Call};
@@ -100,7 +101,8 @@ impl App {
     /// Answers a request: the one way through which all of them go.
     pub async fn handle(&self, peer: Option<Peer>, request: Request<Body>) -> Response<Body> {
         let begun = Instant::now();
-        let (parts, mut body) = request.into_parts();
+        let (parts, body) = request.into_parts();
+        let mut body = Arriving::new(body);
         let address = peer.map(|peer| peer.address.ip());
         let tls = peer.is_some_and(|peer| peer.tls);
         let base = Base::of(
@@ -123,6 +125,9 @@ impl App {
             files,
         };
         let endpoint = Endpoint::parse(asked.path());
+        let kind = endpoint.as_ref().map_or("other", route::kind);
+        // Before anything is waited for, so that it is there to tell when the client does not wait.
+        let observed = Observed::new(self, &asked, kind, begun, body.arrived());
         let outcome = match parts.extensions.get::<HeadTooLarge>() {
             Some(too_large) => Err(Error::from(*too_large)),
             None => self.answer(&asked, &endpoint, &mut body).await,
@@ -132,8 +137,7 @@ impl App {
             respond::failure(&asked, &error)
         });
         self.finish(&asked, &mut response);
-        let kind = endpoint.as_ref().map_or("other", route::kind);
-        Observed::new(self, &asked, kind, begun).watch(response)
+        observed.watch(response)
     }
 
     /// What is said to a request that could be read.
@@ -141,7 +145,7 @@ impl App {
         &self,
         asked: &Asked,
         endpoint: &Result<Endpoint, EndpointError>,
-        body: &mut Body,
+        body: &mut Arriving,
     ) -> Answer {
         if let Some(response) = health::answer(self, asked).await {
             return Ok(response);

@@ -4,7 +4,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use dockhand_registry as registry;
 use dockhand_registry::BodyError;
@@ -13,12 +12,14 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, Sleep};
 
+use crate::arriving::Arriving;
+
 /// What must come within each period for a client to count as alive. A byte now and then would keep
 /// a connection for ever; a kilobyte in half a minute is slower than any modem.
 const PROGRESS: u64 = 1024;
 
 /// The body of a request as the rules take it.
-pub(crate) fn watched(body: Body, idle: Duration) -> registry::Body {
+pub(crate) fn watched(body: Arriving, idle: Duration) -> registry::Body {
     Watched {
         body,
         idle,
@@ -30,7 +31,7 @@ pub(crate) fn watched(body: Body, idle: Duration) -> registry::Body {
 }
 
 struct Watched {
-    body: Body,
+    body: Arriving,
     idle: Duration,
     /// Bytes since the clock was last set.
     since: u64,
@@ -113,7 +114,7 @@ fn reason(error: &axum::Error) -> BodyError {
 
 /// Reads a whole body of at most `limit` bytes into memory.
 pub(crate) async fn whole(
-    body: Body,
+    body: Arriving,
     idle: Duration,
     limit: u64,
 ) -> Result<Bytes, registry::Error> {
@@ -150,7 +151,7 @@ const DRAIN_BYTES: usize = 256 * 1024;
 const DRAIN_TIME: Duration = Duration::from_secs(2);
 
 /// Reads what is left of a refused body, within bounds, while the answer goes out.
-pub(crate) fn drain_later(mut body: Body) {
+pub(crate) fn drain_later(mut body: Arriving) {
     if body.is_end_stream() {
         return;
     }

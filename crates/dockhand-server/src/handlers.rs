@@ -12,6 +12,7 @@ use dockhand_registry::Registry;
 use http::Response;
 
 use crate::app::App;
+use crate::arriving::Arriving;
 use crate::error::Error;
 use crate::request::Asked;
 
@@ -23,7 +24,7 @@ pub(crate) struct Call<'a> {
     pub(crate) app: &'a App,
     pub(crate) asked: &'a Asked,
     /// The body, until somebody takes it. What is left of it is drained by the caller.
-    pub(crate) body: &'a mut Body,
+    pub(crate) body: &'a mut Arriving,
 }
 
 impl Call<'_> {

@@ -5,6 +5,7 @@
 //! writes the answer.
 
 mod app;
+mod arriving;
 mod body;
 pub mod config;
 mod error;

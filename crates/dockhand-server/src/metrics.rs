@@ -17,6 +17,7 @@ use prometheus_client::registry::Registry;
 pub(crate) struct Labels {
     pub(crate) method: &'static str,
     pub(crate) endpoint: &'static str,
+    /// 499 when the client was gone before there was an answer.
     pub(crate) status: u16,
 }
 

@@ -1,4 +1,5 @@
-//! What is seen of a request: its name, a line in the log and the counters, once its last byte is out
+//! What is seen of a request: its name, a line in the log and the counters, once its last byte is out or
+//! its client is gone.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use http::{HeaderMap, HeaderValue, Method, Response};
 use http_body::{Frame, SizeHint};
 
 use crate::app::App;
+use crate::arriving::Arrived;
 use crate::metrics::{Labels, Metrics};
 use crate::request::{Asked, RequestId};
 use crate::respond::value;
@@ -22,6 +24,9 @@ use crate::respond::value;
 const ID_MAX: usize = 64;
 /// What of a path or user agent goes into the log at most, so that nobody can flood it.
 const LOGGED_MAX: usize = 512;
+
+/// The status of a request whose client was gone before there was one, as web servers log it.
+const ABANDONED: u16 = 499;
 
 /// The name of a request: `X-Request-Id` when it is plain, else a number of this process.
 pub(crate) fn request_id(headers: &HeaderMap) -> RequestId {
@@ -51,7 +56,7 @@ pub(crate) struct Observed {
     line: Option<Line>,
     method: &'static str,
     endpoint: &'static str,
-    received: u64,
+    received: Arrived,
     begun: Instant,
     status: u16,
     sent: u64,
@@ -66,7 +71,14 @@ struct Line {
 }
 
 impl Observed {
-    pub(crate) fn new(app: &App, asked: &Asked, endpoint: &'static str, begun: Instant) -> Self {
+    /// Counts a request from now on, with what will have `received` been of its body in the end.
+    pub(crate) fn new(
+        app: &App,
+        asked: &Asked,
+        endpoint: &'static str,
+        begun: Instant,
+        received: Arrived,
+    ) -> Self {
         let line = app.options.access_log.then(|| Line {
             id: asked.id.clone(),
             peer: asked
@@ -87,9 +99,9 @@ impl Observed {
             line,
             method: method(&asked.method),
             endpoint,
-            received: asked.content_length().unwrap_or(0),
+            received,
             begun,
-            status: 0,
+            status: ABANDONED,
             sent: 0,
         }
     }
@@ -111,14 +123,14 @@ impl Observed {
 
 impl Drop for Observed {
     fn drop(&mut self) {
-        let took = self.begun.elapsed();
+        let (took, received) = (self.begun.elapsed(), self.received.bytes());
         if let Some(metrics) = &self.metrics {
             let labels = Labels {
                 method: self.method,
                 endpoint: self.endpoint,
                 status: self.status,
             };
-            metrics.finished(labels, self.sent, self.received, took);
+            metrics.finished(labels, self.sent, received, took);
         }
         if let Some(line) = &self.line {
             tracing::info!(
@@ -129,7 +141,7 @@ impl Drop for Observed {
                 path = %line.path,
                 status = self.status,
                 sent = self.sent,
-                received = self.received,
+                received,
                 ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                 agent = %line.agent,
             );

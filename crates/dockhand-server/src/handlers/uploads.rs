@@ -9,6 +9,7 @@ use http::header::{LOCATION, RANGE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use super::{Answer, Call};
+use crate::arriving::Arriving;
 use crate::body::watched;
 use crate::error::Error;
 use crate::respond::{CONTENT_DIGEST, UPLOAD_UUID, empty, upload_range, value};
@@ -80,7 +81,7 @@ pub(crate) async fn delete(call: Call<'_>, repo: &RepoName, id: UploadId) -> Ans
 }
 
 fn chunk(
-    body: &mut Body,
+    body: &mut Arriving,
     asked: &crate::request::Asked,
     app: &crate::app::App,
 ) -> Result<Chunk, Error> {

@@ -10,5 +10,6 @@ mod heads;
 mod http2;
 mod lists;
 mod manifests;
+mod observed;
 mod support;
 mod uploads;

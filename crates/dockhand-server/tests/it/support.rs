@@ -33,17 +33,23 @@ impl TestServer {
     }
 
     pub(crate) fn with(settings: Settings, options: Options) -> Self {
+        let options = Options {
+            access_log: false,
+            ..options
+        };
+        Self::as_set(settings, options)
+    }
+
+    /// One that logs each request.
+    pub(crate) fn logging() -> Self {
+        Self::as_set(Settings::default(), Options::default())
+    }
+
+    fn as_set(settings: Settings, options: Options) -> Self {
         let metadata = Arc::new(Metadata::in_memory().unwrap());
         let registry = Registry::new(Arc::new(Memory::new()), metadata, settings);
         Self {
-            app: App::new(
-                registry,
-                Options {
-                    access_log: false,
-                    ..options
-                },
-                true,
-            ),
+            app: App::new(registry, options, true),
         }
     }
 

@@ -1,0 +1,126 @@
+//! What is counted and logged of requests: those under way, those given up, and their bytes.
+
+use std::io::Write;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+
+use axum::body::Body;
+use bytes::Bytes;
+use dockhand_oci::Algorithm;
+use dockhand_registry::Settings;
+use dockhand_server::Options;
+use futures_util::stream::{self, StreamExt};
+use http::Request;
+use tokio::sync::Notify;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::support::TestServer;
+
+fn server() -> TestServer {
+    let options = Options {
+        metrics_path: Some("/metrics".to_owned()),
+        ..Options::default()
+    };
+    TestServer::with(Settings::default(), options)
+}
+
+async fn metrics(server: &TestServer) -> String {
+    let answered = server.get("/metrics").await;
+    String::from_utf8(answered.body.to_vec()).unwrap()
+}
+
+/// A body of these bytes that then never ends, and what tells that all of them have been read.
+fn endless(bytes: &'static [u8]) -> (Body, Arc<Notify>) {
+    let read = Arc::new(Notify::new());
+    let told = Arc::clone(&read);
+    let first = stream::once(async move { Ok::<_, std::io::Error>(Bytes::from_static(bytes)) });
+    let rest = stream::poll_fn(move |_| {
+        told.notify_one();
+        std::task::Poll::Pending
+    });
+    (Body::from_stream(first.chain(rest)), read)
+}
+
+fn push(body: Body) -> Request<Body> {
+    let digest = Algorithm::Sha256.digest(b"never whole");
+    let uri = format!("/v2/a/blobs/uploads/?digest={digest}");
+    let push = Request::post(uri).header("content-length", "11");
+    push.body(body).unwrap()
+}
+
+#[tokio::test]
+async fn a_request_counts_from_its_beginning_and_when_it_is_given_up() {
+    let server = server();
+    let (body, read) = endless(b"never");
+    {
+        let mut pushing = pin!(server.app.handle(None, push(body)));
+        tokio::select! {
+            _ = &mut pushing => panic!("the body has no end"),
+            () = read.notified() => {}
+        }
+        let during = metrics(&server).await;
+        assert!(during.contains("dockhand_http_in_flight 2\n"), "{during}");
+    }
+    let after = metrics(&server).await;
+    for line in [
+        "dockhand_http_in_flight 1\n",
+        "dockhand_http_requests_total{method=\"POST\",endpoint=\"upload\",status=\"499\"} 1\n",
+        "dockhand_http_received_bytes_total{endpoint=\"upload\"} 5\n",
+        "dockhand_http_request_seconds_count{endpoint=\"upload\"} 1\n",
+    ] {
+        assert!(after.contains(line), "{line}{after}");
+    }
+}
+
+#[tokio::test]
+async fn bytes_are_counted_as_they_come_whatever_was_announced() {
+    let server = server();
+    let upload = server.begin("a").await;
+    let chunks = ["hel", "lo"].map(|chunk| Ok::<_, std::io::Error>(Bytes::from(chunk)));
+    let body = Body::from_stream(stream::iter(chunks));
+    let patched = server.send(&format!("PATCH {upload}"), &[], body).await;
+    assert_eq!(patched.status, 202, "{}", patched.show());
+    let metrics = metrics(&server).await;
+    let line = "dockhand_http_received_bytes_total{endpoint=\"upload\"} 5\n";
+    assert!(metrics.contains(line), "{metrics}");
+}
+
+/// A log that is kept.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Kept {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_given_up_is_a_line_in_the_log() {
+    let log = Kept::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone());
+    let _guard = tracing::subscriber::set_default(subscriber.with_ansi(false).finish());
+    let server = TestServer::logging();
+    let (body, read) = endless(b"never");
+    tokio::select! {
+        _ = server.app.handle(None, push(body)) => panic!("the body has no end"),
+        () = read.notified() => {}
+    }
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("access")).collect();
+    assert_eq!(lines.len(), 1, "{log}");
+    let expected = r#"method="POST" path=/v2/a/blobs/uploads/ status=499 sent=0 received=5"#;
+    assert!(lines[0].contains(expected), "{log}");
+}
