@@ -30,7 +30,7 @@ pub(crate) async fn get(call: Call<'_>, repo: &RepoName, digest: Digest) -> Answ
         return Ok(response);
     }
     let size = blob.size;
-    let (status, range) = match wanted(&call.asked.headers, &digest) {
+    let (status, range) = match wanted(call.asked, &digest) {
         None => (StatusCode::OK, 0..size),
         Some(range) => match range.resolve(size) {
             Some(range) => (StatusCode::PARTIAL_CONTENT, range),
@@ -67,8 +67,14 @@ pub(crate) async fn delete(call: Call<'_>, repo: &RepoName, digest: Digest) -> A
     Ok(empty(StatusCode::ACCEPTED))
 }
 
-/// The range that is asked for, unless `If-Range` speaks of other content.
-fn wanted(headers: &HeaderMap, digest: &Digest) -> Option<ByteRange> {
+/// The range that is asked for, unless `If-Range` speaks of other content. Only a `GET` has one: what
+/// `HEAD` tells is how large the whole is.
+/// <https://www.rfc-editor.org/rfc/rfc9110#section-14.2>
+fn wanted(asked: &Asked, digest: &Digest) -> Option<ByteRange> {
+    if asked.method != Method::GET {
+        return None;
+    }
+    let headers = &asked.headers;
     let range = headers
         .get(RANGE)?
         .to_str()

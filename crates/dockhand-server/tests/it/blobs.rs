@@ -32,6 +32,20 @@ async fn a_blob_is_served_whole() {
 }
 
 #[tokio::test]
+async fn head_has_no_ranges() {
+    let server = TestServer::new();
+    let digest = server.push_blob("app", b"0123456789").await;
+    let line = format!("HEAD /v2/app/blobs/{digest}");
+    for range in ["bytes=0-3", "bytes=-3", "bytes=10-", "bytes=99-100"] {
+        let head = server.send(&line, &[("range", range)], "").await;
+        assert_eq!(head.status, 200, "{range}");
+        assert_eq!(head.header("content-length"), "10", "{range}");
+        assert_eq!(head.header("content-range"), "", "{range}");
+        assert_eq!(head.header("accept-ranges"), "bytes", "{range}");
+    }
+}
+
+#[tokio::test]
 async fn ranges() {
     let server = TestServer::new();
     let digest = server.push_blob("app", b"0123456789").await;
