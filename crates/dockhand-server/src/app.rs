@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use dockhand_oci::{Endpoint, EndpointError};
 use dockhand_registry::Registry;
-use http::header::{CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CONNECTION, CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, Version};
 
 use crate::arriving::Arriving;
@@ -102,7 +102,8 @@ impl App {
     pub async fn handle(&self, peer: Option<Peer>, request: Request<Body>) -> Response<Body> {
         let begun = Instant::now();
         let (parts, body) = request.into_parts();
-        let mut body = Arriving::new(body);
+        let mut body = Arriving::new(body, &parts.headers);
+        let arrived = body.arrived();
         let address = peer.map(|peer| peer.address.ip());
         let tls = peer.is_some_and(|peer| peer.tls);
         let base = Base::of(
@@ -127,7 +128,7 @@ impl App {
         let endpoint = Endpoint::parse(asked.path());
         let kind = endpoint.as_ref().map_or("other", route::kind);
         // Before anything is waited for, so that it is there to tell when the client does not wait.
-        let observed = Observed::new(self, &asked, kind, begun, body.arrived());
+        let observed = Observed::new(self, &asked, kind, begun, arrived.clone());
         let outcome = match parts.extensions.get::<HeadTooLarge>() {
             Some(too_large) => Err(Error::from(*too_large)),
             None => self.answer(&asked, &endpoint, &mut body).await,
@@ -137,6 +138,11 @@ impl App {
             respond::failure(&asked, &error)
         });
         self.finish(&asked, &mut response);
+        if in_turn && arrived.is_unasked() {
+            // Should the body come all the same, it must not pass for the next request.
+            let headers = response.headers_mut();
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         observed.watch(response)
     }
 

@@ -150,9 +150,10 @@ const DRAIN_BYTES: usize = 256 * 1024;
 /// And for how long.
 const DRAIN_TIME: Duration = Duration::from_secs(2);
 
-/// Reads what is left of a refused body, within bounds, while the answer goes out.
+/// Reads what is left of a refused body, within bounds, while the answer goes out. A body that the
+/// client has not been asked for stays so: reading it would ask.
 pub(crate) fn drain_later(mut body: Arriving) {
-    if body.is_end_stream() {
+    if body.is_end_stream() || body.arrived().is_unasked() {
         return;
     }
     tokio::spawn(async move {

@@ -5,6 +5,7 @@ mod bad_input;
 mod blobs;
 mod conditions;
 mod connections;
+mod expectations;
 mod files;
 mod heads;
 mod http2;
