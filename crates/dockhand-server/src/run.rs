@@ -47,15 +47,7 @@ pub struct Setup {
 /// Why a server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The folder of the data cannot be made.
-    #[error("cannot make the data folder {path}: {source}", path = path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// The blobs cannot be opened.
+    /// The folder of the data cannot be made, or not be had alone.
     #[error(transparent)]
     Blobs(#[from] StoreError),
     /// The metadata cannot be opened.
@@ -230,13 +222,9 @@ fn open(setup: &Setup) -> Result<Registry, RunError> {
     let (blobs, metadata): (Arc<dyn BlobStore>, Metadata) = match &setup.data {
         None => (Arc::new(Memory::new()), Metadata::in_memory()?),
         Some(path) => {
-            let folder = |source| RunError::Folder {
-                path: path.clone(),
-                source,
-            };
-            fs::create_dir_all(path).map_err(folder)?;
             warn_of_foreign_tree(path);
-            // The lock of the folder comes first: it keeps a second process off the metadata too.
+            // The blobs come first: they make the folder, and all that is missing above it, so that it
+            // survives a power cut; and their lock keeps a second process off the metadata too.
             let blobs = Arc::new(FileSystem::open(path)?);
             (blobs, Metadata::open_sqlite(&path.join(layout::DATABASE))?)
         }

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::path::Path;
 
 use dockhand_oci::{Algorithm, Digest};
-use dockhand_server::Setup;
+use dockhand_server::{Server, Setup};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -190,4 +190,27 @@ async fn an_upload_whose_bytes_are_lost_is_unknown_and_not_an_internal_error() {
             assert!(answer.starts_with("HTTP/1.1 404"), "{line}: {answer}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_folder_is_made_with_all_above_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("a/b/c");
+    let server = serve(&data).await;
+    push(&server, b"hello").await;
+    assert!(data.join("dockhand.db").is_file());
+    assert!(data.join("docker/registry/v2/blobs").is_dir());
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_made_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a"), "no folder").unwrap();
+    let data = folder.path().join("a/b/c");
+    let setup = Setup {
+        data: Some(data.clone()),
+        ..setup()
+    };
+    let error = Server::start(setup).await.unwrap_err().to_string();
+    assert!(error.contains(data.to_str().unwrap()), "{error}");
 }
