@@ -18,7 +18,7 @@ use crate::handlers::{Answer, Call};
 use crate::head::HeadTooLarge;
 use crate::location::{Addressing, Base};
 use crate::metrics::Metrics;
-use crate::observe::{Observed, request_id};
+use crate::observe::{Observed, RequestIds};
 use crate::request::Asked;
 use crate::sendfile::Files;
 use crate::{health, respond, route};
@@ -68,6 +68,7 @@ pub struct App {
     pub(crate) registry: Registry,
     pub(crate) options: Options,
     pub(crate) metrics: Option<Arc<Metrics>>,
+    ids: RequestIds,
 }
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
@@ -82,6 +83,7 @@ impl App {
             registry,
             options,
             metrics,
+            ids: RequestIds::new(),
         })
     }
 
@@ -117,7 +119,7 @@ impl App {
         let in_turn = parts.version <= Version::HTTP_11;
         let files = parts.extensions.get::<Files>().filter(|_| in_turn).cloned();
         let asked = Asked {
-            id: request_id(&parts.headers),
+            id: self.ids.of(&parts.headers),
             method: parts.method,
             uri: without_prefix(parts.uri, &self.options.addressing.prefix),
             headers: parts.headers,

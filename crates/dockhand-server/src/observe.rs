@@ -3,10 +3,9 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -28,26 +27,36 @@ const LOGGED_MAX: usize = 512;
 /// The status of a request whose client was gone before there was one, as web servers log it.
 const ABANDONED: u16 = 499;
 
-/// The name of a request: `X-Request-Id` when it is plain, else a number of this process.
-pub(crate) fn request_id(headers: &HeaderMap) -> RequestId {
-    static RUN: LazyLock<u64> = LazyLock::new(|| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        now.map_or(0, |since| since.as_secs() & 0xffff_ffff)
-    });
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    let plain = |text: &&HeaderValue| {
-        let bytes = text.as_bytes();
-        let word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-        !bytes.is_empty() && bytes.len() <= ID_MAX && bytes.iter().all(word)
-    };
-    let given = headers.get("x-request-id").filter(plain).cloned();
-    RequestId(given.unwrap_or_else(|| {
-        value(format!(
-            "{:08x}-{:x}",
-            *RUN,
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        ))
-    }))
+/// Makes the names of requests that come without one.
+#[derive(Debug)]
+pub(crate) struct RequestIds {
+    /// Tells the numbers of this run from those of others: when it began, in seconds.
+    run: u64,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    pub(crate) fn new() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        Self {
+            run: now.map_or(0, |since| since.as_secs() & 0xffff_ffff),
+            next: AtomicU64::new(1),
+        }
+    }
+
+    /// The name of a request: its `X-Request-Id` when that is plain, else the next number.
+    pub(crate) fn of(&self, headers: &HeaderMap) -> RequestId {
+        let plain = |text: &&HeaderValue| {
+            let bytes = text.as_bytes();
+            let word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+            !bytes.is_empty() && bytes.len() <= ID_MAX && bytes.iter().all(word)
+        };
+        let given = headers.get("x-request-id").filter(plain).cloned();
+        RequestId(given.unwrap_or_else(|| {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            value(format!("{:08x}-{number:x}", self.run))
+        }))
+    }
 }
 
 /// A request under way, until its last byte is out or its client is gone.

@@ -124,3 +124,21 @@ async fn a_request_that_is_given_up_is_a_line_in_the_log() {
     let expected = r#"method="POST" path=/v2/a/blobs/uploads/ status=499 sent=0 received=5"#;
     assert!(lines[0].contains(expected), "{log}");
 }
+
+#[tokio::test]
+async fn each_application_names_its_requests_by_itself() {
+    let name = async |server: &TestServer, given: &str| {
+        let headers = [("x-request-id", given)];
+        let answered = server.send("GET /v2/", &headers, "").await;
+        answered.header("x-request-id").to_owned()
+    };
+    for _ in 0..2 {
+        let server = server();
+        for number in 1..=3 {
+            let name = name(&server, "not a name").await;
+            let (_run, counted) = name.split_once('-').unwrap();
+            assert_eq!(counted, number.to_string());
+        }
+        assert_eq!(name(&server, "a-name.of_theirs").await, "a-name.of_theirs");
+    }
+}
