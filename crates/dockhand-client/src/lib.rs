@@ -58,6 +58,7 @@
 //!
 //! Specification: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>
 
+pub mod artifact;
 mod auth;
 mod base_url;
 mod client;

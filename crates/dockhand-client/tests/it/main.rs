@@ -1,6 +1,7 @@
 //! The client against our own server in this process, and against peers that play other registries.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+mod artifacts;
 mod copies;
 mod downloads;
 mod registry;

@@ -1,0 +1,106 @@
+//! Where the files of an artifact may lie: below the folder that was named, whatever their titles say.
+
+use std::path::{Component, Path, PathBuf};
+
+use tokio::fs;
+
+use crate::{Error, ErrorKind, Result};
+
+/// The title of a file that is pushed: its path as it was written, which must make sense elsewhere.
+pub(super) fn title(path: &Path) -> Result<String> {
+    let written = path.to_str().filter(|_| is_inside(path));
+    let Some(written) = written else {
+        let message = format!("{} is no path that makes sense elsewhere", path.display());
+        let hint = "change into its folder, or give it a title: FILE[:TYPE] with --title NAME";
+        return Err(Error::new(ErrorKind::Invalid, message).with_hint(hint));
+    };
+    Ok(written.trim_start_matches("./").to_owned())
+}
+
+/// The path of `title` below `folder`.
+pub(super) fn inside(folder: &Path, title: &str) -> Result<PathBuf> {
+    let path = Path::new(title);
+    let strange = title.is_empty() || title.contains('\0') || title.contains('\\');
+    if strange || !is_inside(path) || path.file_name().is_none() {
+        let message =
+            format!("the artifact has a file called {title:?}, which is not below the folder");
+        return Err(Error::new(ErrorKind::Unsafe, message));
+    }
+    let normal = path
+        .components()
+        .filter(|part| matches!(part, Component::Normal(_)));
+    Ok(folder.join(normal.collect::<PathBuf>()))
+}
+
+/// Whether a path stays below where it begins.
+fn is_inside(path: &Path) -> bool {
+    let stays = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    path.components().all(stays)
+}
+
+/// Makes the folders above `path`, none of which may be a link that leads out of `folder`.
+pub(super) async fn make_parents(folder: &Path, path: &Path) -> Result<()> {
+    let failed = |at: &Path| {
+        let at = at.to_owned();
+        move |error| Error::io(&at, error)
+    };
+    let parent = path.parent().unwrap_or(folder);
+    fs::create_dir_all(folder).await.map_err(failed(folder))?;
+    let real = fs::canonicalize(folder).await.map_err(failed(folder))?;
+    let mut at = folder.to_owned();
+    for part in parent
+        .strip_prefix(folder)
+        .unwrap_or(Path::new(""))
+        .components()
+    {
+        at.push(part);
+        match fs::create_dir(&at).await {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                return Err(Error::io(&at, error));
+            }
+            _ => {}
+        }
+        let leads_to = fs::canonicalize(&at).await.map_err(failed(&at))?;
+        if !leads_to.starts_with(&real) {
+            let message = format!("{} is a link that leads out of the folder", at.display());
+            return Err(Error::new(ErrorKind::Unsafe, message));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_stay_below_the_folder() {
+        for (title, expected) in [
+            ("a", Some("out/a")),
+            ("a/b.txt", Some("out/a/b.txt")),
+            ("./a", Some("out/a")),
+            ("", None),
+            (".", None),
+            ("..", None),
+            ("../a", None),
+            ("a/../../b", None),
+            ("/etc/passwd", None),
+            ("a\\..\\b", None),
+            ("a\0b", None),
+        ] {
+            let path = inside(Path::new("out"), title).ok();
+            assert_eq!(path.as_deref(), expected.map(Path::new), "{title:?}");
+        }
+    }
+
+    #[test]
+    fn a_pushed_path_must_make_sense_elsewhere() {
+        assert_eq!(title(Path::new("./a/b")).unwrap(), "a/b");
+        for path in ["/tmp/a", "../a"] {
+            assert_eq!(
+                title(Path::new(path)).unwrap_err().kind(),
+                ErrorKind::Invalid
+            );
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What refers to a manifest, and what refers to that in turn.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use dockhand_oci::{Descriptor, Digest};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use serde::Serialize;
+
+use crate::Result;
+use crate::store::Store;
+
+/// How many lists are asked for at once.
+const LANES: usize = 16;
+
+/// A referrer with its own referrers.
+#[derive(Clone, Debug, Serialize)]
+pub struct Node {
+    /// What it is.
+    #[serde(flatten)]
+    pub descriptor: Descriptor,
+    /// What refers to it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub referrers: Vec<Node>,
+}
+
+/// What refers to `subject`, `depth` levels of it: only of `artifact_type`, when one is named, on the
+/// first level. Nothing is shown twice, so that nothing goes in a circle.
+///
+/// # Errors
+/// What keeps a list from being read.
+pub async fn discover(
+    store: &Arc<dyn Store>,
+    subject: &Digest,
+    depth: usize,
+    artifact_type: Option<&str>,
+) -> Result<Vec<Node>> {
+    let seen = BTreeSet::from([*subject]);
+    level(store, *subject, depth, artifact_type, &seen).await
+}
+
+fn level<'a>(
+    store: &'a Arc<dyn Store>,
+    subject: Digest,
+    depth: usize,
+    artifact_type: Option<&'a str>,
+    above: &'a BTreeSet<Digest>,
+) -> BoxFuture<'a, Result<Vec<Node>>> {
+    Box::pin(async move {
+        if depth == 0 {
+            return Ok(Vec::new());
+        }
+        let mut found = store.referrers(&subject).await?;
+        found.retain(|one| {
+            let fits = artifact_type.is_none_or(|kind| one.artifact_type.as_deref() == Some(kind));
+            fits && !above.contains(&one.digest)
+        });
+        let nodes = stream::iter(found).map(|descriptor| async move {
+            let mut above = above.clone();
+            above.insert(descriptor.digest);
+            let referrers = level(store, descriptor.digest, depth - 1, None, &above).await?;
+            Ok(Node {
+                descriptor,
+                referrers,
+            })
+        });
+        nodes.buffered(LANES).try_collect().await
+    })
+}
