@@ -36,7 +36,7 @@ async fn files_come_out_as_they_went_in() {
     };
     let tag: Tag = "1".parse().unwrap();
     let pushed = artifact
-        .push(&store, &[tag.clone()], &Unobserved)
+        .push(&store, std::slice::from_ref(&tag), &Unobserved)
         .await
         .unwrap();
     let parsed = pushed.parse().unwrap();
