@@ -19,8 +19,8 @@ pub enum BodyError {
     /// The connection was cut.
     #[error("the connection was cut before the body was whole")]
     Disconnected,
-    /// Nothing came for too long.
-    #[error("no byte of the body came for {} seconds", .0.as_secs())]
+    /// Too little came for too long.
+    #[error("less than 1 KiB of the body came within {0:?}")]
     TimedOut(Duration),
     /// It is larger than its kind may be.
     #[error("the body is larger than the {limit} bytes that are taken here")]
