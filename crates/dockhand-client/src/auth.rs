@@ -53,6 +53,15 @@ impl Authenticator {
         }
     }
 
+    /// Whether anybody's credentials were used, and not only anonymous tokens.
+    pub(crate) async fn has_credential(&self) -> bool {
+        match self.auth {
+            Auth::Anonymous => false,
+            Auth::Challenge(_) => self.credentials.lock().await.values().any(Option::is_some),
+            _ => true,
+        }
+    }
+
     /// The header for a request that was not refused yet.
     pub(crate) async fn before(&self, http: &Http, scopes: &Scopes) -> Result<Option<HeaderValue>> {
         match &self.auth {

@@ -89,10 +89,10 @@ impl Http {
             };
             let error = error.tried(patience.tries(), None);
             if !request.repeatable {
-                return Err(failed(self.explain(error)));
+                return Err(failed(self.explain(error).await));
             }
             let Some(wait) = patience.wait(&error) else {
-                return Err(failed(self.explain(error)));
+                return Err(failed(self.explain(error).await));
             };
             self.wait(request, &error, wait).await;
         }
@@ -240,12 +240,16 @@ impl Http {
     }
 
     /// The hint that this registry's failure deserves.
-    fn explain(&self, error: Error) -> Error {
+    async fn explain(&self, error: Error) -> Error {
         if error.hint().is_some() {
             return error;
         }
         let host = self.host();
         match error.kind() {
+            ErrorKind::Unauthorized if self.auth.has_credential().await => {
+                let hint = "the credentials were refused; sign in again with `dockhand login";
+                error.with_hint(format!("{hint} {host}`"))
+            }
             ErrorKind::Unauthorized => {
                 error.with_hint(format!("sign in with `dockhand login {host}`"))
             }
