@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use dockhand_server::config::{Fields, Log, LogFormat};
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+
+use crate::flags::Show;
 
 /// Starts logging. What the process logs before this is lost, so it comes first.
 pub(crate) fn start(log: &Log) {
@@ -19,6 +22,22 @@ pub(crate) fn start(log: &Log) {
         LogFormat::Text => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
+}
+
+/// Starts logging for a command of the client: nothing unless it is asked to say more.
+pub(crate) fn start_client(show: &Show) {
+    let filter = match (show.debug, show.verbose) {
+        (true, _) | (_, 2..) => "dockhand=debug,dockhand_client=debug",
+        (_, 1) => "dockhand=info,dockhand_client=info",
+        _ => "off",
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_target(false);
+    // A second start in one process keeps the first.
+    let _ = builder.try_init();
 }
 
 /// Writes each line with the fields that every line is to have. The subscriber hands over whole

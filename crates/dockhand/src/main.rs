@@ -1,19 +1,43 @@
 //! The `dockhand` command: one file per subcommand, and here what they share.
 //!
-//! Standard output carries what was asked for, standard error everything else. Exit codes: 0 done,
-//! 1 failed, 2 wrong usage or configuration, 75 the storage failed and a restart may help.
+//! Standard output carries what was asked for, standard error everything else. The exit codes are those
+//! of [`EXIT_CODES`].
 
 mod commands;
+mod flags;
 mod logging;
+#[allow(dead_code, reason = "the commands that use it come one by one")]
+mod output;
+mod progress;
+#[allow(dead_code, reason = "the commands that use it come one by one")]
 mod report;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the commands that use it come one by one"
+)]
+mod session;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-/// The registry toolkit.
+/// What `dockhand --help` ends with.
+const EXIT_CODES: &str = "Exit codes:
+  0 done    1 failed    2 wrong usage or configuration    3 not found    4 credentials
+  5 rate limit    6 network or timeout    7 content does not match its digest or size
+  8 differs    9 some of many failed    75 the storage of `serve` failed    130 interrupted";
+
+/// Serve, copy, inspect and clean up container images and artifacts, in any registry
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100, propagate_version = true)]
+#[command(
+    name = "dockhand",
+    version,
+    about,
+    max_term_width = 100,
+    propagate_version = true
+)]
+#[command(after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: commands::Command,

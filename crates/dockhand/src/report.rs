@@ -1,24 +1,77 @@
 //! How a command fails: what it prints, and what it exits with.
 
 use std::error::Error;
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
+
+use dockhand_client::ErrorKind;
 
 /// What kind of failure it was; the kind decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
+    /// Who reads the output has seen enough of it; that is none.
+    Unread,
     /// It did not work.
     Failed,
-    /// The configuration is wrong.
-    Config,
+    /// The command line, a reference or the configuration is wrong.
+    Usage,
+    /// What was asked for is not there.
+    NotFound,
+    /// Credentials are missing, refused, or do not allow it.
+    Auth,
+    /// The registry asks to slow down for longer than was to be waited.
+    RateLimited,
+    /// No connection, no trust in it, or no answer in time.
+    Network,
+    /// Content is not what its digest or size says.
+    Mismatch,
+    /// What was compared differs, or is not as old as was asked.
+    Differs,
+    /// Some of many things failed.
+    Partial,
     /// The storage failed under way; sysexits calls this a temporary failure.
     Storage,
+    /// Ctrl-C.
+    Interrupted,
+}
+
+impl Kind {
+    const fn exit_code(self) -> u8 {
+        match self {
+            Self::Unread => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::NotFound => 3,
+            Self::Auth => 4,
+            Self::RateLimited => 5,
+            Self::Network => 6,
+            Self::Mismatch => 7,
+            Self::Differs => 8,
+            Self::Partial => 9,
+            Self::Storage => 75,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// The kind of a failure of the client.
+    pub(crate) fn of(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::Unauthorized | ErrorKind::Denied => Self::Auth,
+            ErrorKind::RateLimited => Self::RateLimited,
+            ErrorKind::Timeout | ErrorKind::Connect | ErrorKind::Tls => Self::Network,
+            ErrorKind::DigestMismatch | ErrorKind::SizeMismatch => Self::Mismatch,
+            ErrorKind::Invalid | ErrorKind::Config => Self::Usage,
+            _ => Self::Failed,
+        }
+    }
 }
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
 pub(crate) struct Failure {
     kind: Kind,
+    /// Empty when the exit code says all.
     message: String,
     hint: Option<String>,
 }
@@ -36,11 +89,26 @@ impl Failure {
             }
             next = cause.source();
         }
+        Self::plain(kind, message)
+    }
+
+    /// A failure that this program found itself.
+    pub(crate) fn plain(kind: Kind, message: impl Into<String>) -> Self {
         Self {
             kind,
-            message,
+            message: message.into(),
             hint: None,
         }
+    }
+
+    /// The command line makes no sense.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::plain(Kind::Usage, message)
+    }
+
+    /// An answer that the exit code gives: no message.
+    pub(crate) fn answer(kind: Kind) -> Self {
+        Self::plain(kind, "")
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -48,17 +116,46 @@ impl Failure {
         self
     }
 
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Prints the failure and gives its exit code.
     pub(crate) fn report(self) -> ExitCode {
         let mut out = anstream::stderr().lock();
-        let _ = writeln!(out, "error: {}", self.message);
+        if !self.message.is_empty() {
+            let message = crate::output::printable(&self.message);
+            let _ = writeln!(out, "\x1b[1;31merror\x1b[0m: {message}");
+        }
         if let Some(hint) = self.hint {
             let _ = writeln!(out, "hint: {hint}");
         }
-        ExitCode::from(match self.kind {
-            Kind::Failed => 1,
-            Kind::Config => 2,
-            Kind::Storage => 75,
-        })
+        ExitCode::from(self.kind.exit_code())
+    }
+}
+
+impl From<dockhand_client::Error> for Failure {
+    /// The client's error says all on one line; its causes are for the log.
+    fn from(error: dockhand_client::Error) -> Self {
+        let mut next = error.source();
+        while let Some(cause) = next {
+            tracing::info!("caused by: {cause}");
+            next = cause.source();
+        }
+        Self::plain(Kind::of(error.kind()), error.to_string())
+    }
+}
+
+/// Standard output could not be written.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::answer(Kind::Unread),
+            _ => Self::plain(Kind::Failed, format!("cannot write the output: {error}")),
+        }
     }
 }

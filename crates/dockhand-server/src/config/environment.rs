@@ -21,19 +21,35 @@ const PREFIX: &str = "DOCKHAND_";
 
 /// What variables of the client begin with. They are not the server's business, even in its
 /// environment.
-const CLIENT: [&str; 12] = [
+const CLIENT: [&str; 28] = [
     "DOCKHAND_AUTH",
     "DOCKHAND_BASE_URI",
+    "DOCKHAND_CA_FILE",
+    "DOCKHAND_CERT_FILE",
     "DOCKHAND_CONFIG",
     "DOCKHAND_CONNECTION",
+    "DOCKHAND_DEBUG",
     "DOCKHAND_DRIVER",
+    "DOCKHAND_HEADER",
+    "DOCKHAND_INSECURE",
+    "DOCKHAND_JOBS",
+    "DOCKHAND_KEY_FILE",
     "DOCKHAND_LOGGING",
+    "DOCKHAND_MAX_WAIT",
     "DOCKHAND_NOTIFICATIONS",
+    "DOCKHAND_OUTPUT",
     "DOCKHAND_PASSWORD",
+    "DOCKHAND_PLAIN_HTTP",
     "DOCKHAND_PRIVATE_KEY",
+    "DOCKHAND_PROGRESS",
     "DOCKHAND_PUBLIC_KEY",
+    "DOCKHAND_QUIET",
+    "DOCKHAND_RESOLVE",
+    "DOCKHAND_RETRIES",
+    "DOCKHAND_TIMEOUT",
     "DOCKHAND_TOKEN",
     "DOCKHAND_USERNAME",
+    "DOCKHAND_VERBOSE",
 ];
 
 /// Sets what the environment sets.

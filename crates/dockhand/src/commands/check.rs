@@ -22,7 +22,7 @@ impl Check {
             std::env::vars_os(),
             &Overrides::default(),
         )
-        .map_err(|error| Failure::new(Kind::Config, &error))?;
+        .map_err(|error| Failure::new(Kind::Usage, &error))?;
         let mut errors = anstream::stderr().lock();
         for warning in &loaded.warnings {
             let _ = writeln!(errors, "warning: {warning}");

@@ -92,7 +92,7 @@ impl Serve {
             std::env::vars_os(),
             &self.flags.overrides(),
         )
-        .map_err(|error| Failure::new(Kind::Config, &error))?;
+        .map_err(|error| Failure::new(Kind::Usage, &error))?;
         logging::start(&loaded.config.log);
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");

@@ -1,0 +1,267 @@
+//! The flags that every command of the client takes, each with its environment variable.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use clap::{ArgAction, Args, ValueEnum};
+use http::{HeaderName, HeaderValue};
+use jiff::SignedDuration;
+use secrecy::SecretString;
+
+// No doc comments on these structs: clap would take them for the help of the command.
+
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Flags {
+    #[command(flatten)]
+    pub access: Access,
+    #[command(flatten)]
+    pub patience: Patience,
+    #[command(flatten)]
+    pub show: Show,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Registry")]
+pub(crate) struct Access {
+    /// Connection of the configuration, or address of the registry (with sub-path), for references
+    /// that name no registry
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME|URL",
+        env = "DOCKHAND_CONNECTION"
+    )]
+    pub connection: Option<String>,
+    /// Speak HTTP without TLS
+    #[arg(long, global = true, env = "DOCKHAND_PLAIN_HTTP", value_parser = FalseyValueParser::new())]
+    pub plain_http: bool,
+    /// Accept any TLS certificate
+    #[arg(long, global = true, env = "DOCKHAND_INSECURE", value_parser = FalseyValueParser::new())]
+    pub insecure: bool,
+    /// Certificate authorities to trust besides the system's, PEM
+    #[arg(long, global = true, value_name = "FILE", env = "DOCKHAND_CA_FILE")]
+    pub ca_file: Vec<PathBuf>,
+    /// Client certificate, PEM; needs --key-file
+    #[arg(long, global = true, value_name = "FILE", env = "DOCKHAND_CERT_FILE")]
+    pub cert_file: Option<PathBuf>,
+    /// Private key of the client certificate, PEM; needs --cert-file
+    #[arg(long, global = true, value_name = "FILE", env = "DOCKHAND_KEY_FILE")]
+    pub key_file: Option<PathBuf>,
+    /// Address to use for a host instead of asking the name service: host:port:address[:port]
+    #[arg(long, global = true, value_name = "RULE", env = "DOCKHAND_RESOLVE", value_parser = resolve_rule)]
+    pub resolve: Vec<Resolve>,
+    /// Header for every request to the registry itself: 'Name: value'
+    #[arg(short = 'H', long, global = true, value_name = "HEADER", env = "DOCKHAND_HEADER", hide_env_values = true, value_parser = header)]
+    pub header: Vec<Header>,
+    /// File with credentials, as `docker login` or `podman login` writes it
+    #[arg(long, global = true, value_name = "FILE", env = "DOCKHAND_AUTHFILE")]
+    pub authfile: Option<PathBuf>,
+    /// User name
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "DOCKHAND_USERNAME"
+    )]
+    pub username: Option<String>,
+    /// Password; others on this machine can see it, so rather use --password-stdin
+    #[arg(short, long, global = true, value_name = "SECRET", env = "DOCKHAND_PASSWORD", hide_env_values = true, value_parser = secret)]
+    pub password: Option<SecretString>,
+    /// Read the password from standard input
+    #[arg(long, global = true, conflicts_with = "password")]
+    pub password_stdin: bool,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Patience")]
+pub(crate) struct Patience {
+    /// How much to do at once [default: 32 requests]
+    #[arg(short, long, global = true, visible_alias = "concurrency", value_name = "N", env = "DOCKHAND_JOBS", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
+    /// How often to try again what may work later [default: 5]
+    #[arg(long, global = true, value_name = "N", env = "DOCKHAND_RETRIES")]
+    pub retries: Option<u32>,
+    /// How long to wait for a connection, an answer, or the next byte: 20s, 2m [default: 10s, 60s, 30s]
+    #[arg(long, global = true, value_name = "TIME", env = "DOCKHAND_TIMEOUT", value_parser = duration)]
+    pub timeout: Option<Duration>,
+    /// Longest wait that a registry may ask for before the next try [default: 2m]
+    #[arg(long, global = true, value_name = "TIME", env = "DOCKHAND_MAX_WAIT", value_parser = duration)]
+    pub max_wait: Option<Duration>,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Show {
+    /// Form of the answer on standard output [default: text]
+    #[arg(long, global = true, value_name = "FORM", env = "DOCKHAND_OUTPUT")]
+    output: Option<Form>,
+    /// Short for --output json
+    #[arg(long, global = true)]
+    json: bool,
+    /// Progress on standard error [default: auto, which is bars on a terminal and lines elsewhere]
+    #[arg(long, global = true, value_name = "HOW", env = "DOCKHAND_PROGRESS")]
+    pub progress: Option<ProgressForm>,
+    /// No progress and no warnings
+    #[arg(short, long, global = true, env = "DOCKHAND_QUIET", value_parser = FalseyValueParser::new())]
+    pub quiet: bool,
+    /// Say more of what is done; twice, even more
+    #[arg(short, long, global = true, action = ArgAction::Count, env = "DOCKHAND_VERBOSE")]
+    pub verbose: u8,
+    /// Log every request on standard error, without secrets
+    #[arg(long, global = true, env = "DOCKHAND_DEBUG", value_parser = FalseyValueParser::new())]
+    pub debug: bool,
+}
+
+impl Show {
+    pub(crate) fn form(&self) -> Form {
+        match self.output {
+            _ if self.json => Form::Json,
+            form => form.unwrap_or_default(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressForm {
+    /// Bars on a terminal, plain lines elsewhere
+    Auto,
+    /// Bars
+    Bar,
+    /// A line every few seconds
+    Plain,
+    /// A JSON object a line
+    Json,
+    /// Nothing
+    None,
+}
+
+/// An address for a host and port.
+#[derive(Clone, Debug)]
+pub(crate) struct Resolve {
+    pub host: String,
+    pub port: u16,
+    pub address: SocketAddr,
+}
+
+/// A header of requests. Its value may be a secret, so it does not print.
+#[derive(Clone)]
+pub(crate) struct Header(pub HeaderName, pub HeaderValue);
+
+impl std::fmt::Debug for Header {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: …", self.0)
+    }
+}
+
+/// `host:port:address[:port]`; an IPv6 address may stand in brackets.
+fn resolve_rule(text: &str) -> Result<Resolve, String> {
+    let read = || {
+        let (host, rest) = text.split_once(':')?;
+        let (port, target) = rest.split_once(':')?;
+        let port: u16 = port.parse().ok()?;
+        let bare = target.trim_start_matches('[').trim_end_matches(']');
+        let address = match bare.parse() {
+            Ok(ip) => SocketAddr::new(ip, port),
+            Err(_) => target.parse().ok()?,
+        };
+        Some(Resolve {
+            host: host.to_owned(),
+            port,
+            address,
+        })
+    };
+    read().ok_or_else(|| "write host:port:address or host:port:address:port".to_owned())
+}
+
+fn header(text: &str) -> Result<Header, String> {
+    let wrong = || "write 'Name: value'".to_owned();
+    let (name, value) = text.split_once(':').ok_or_else(wrong)?;
+    let name: HeaderName = name.trim().parse().map_err(|_| wrong())?;
+    let mut value: HeaderValue = value.trim().parse().map_err(|_| wrong())?;
+    value.set_sensitive(true);
+    Ok(Header(name, value))
+}
+
+fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
+    Ok(SecretString::from(text.to_owned()))
+}
+
+/// `90`, `90s`, `1h 30m`, `7d`: seconds where no unit is written, days of 24 hours.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no length of time; write 30s, 5m, 12h or 7d");
+    if let Ok(seconds) = text.parse() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    if let Ok(read) = text.parse::<SignedDuration>() {
+        return Duration::try_from(read).map_err(|_| wrong());
+    }
+    let span: jiff::Span = text.parse().map_err(|_| wrong())?;
+    let read = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours());
+    read.ok()
+        .and_then(|read| Duration::try_from(read).ok())
+        .ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time() {
+        for (text, seconds) in [
+            ("90", 90),
+            ("30s", 30),
+            ("1h 30m", 5400),
+            ("7d", 604_800),
+            ("2w", 1_209_600),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "soon", "-5s", "5 parsecs"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn rules_for_names() {
+        for (text, address) in [
+            ("reg.example:443:10.0.0.1", "10.0.0.1:443"),
+            ("reg.example:443:10.0.0.1:8443", "10.0.0.1:8443"),
+            ("reg.example:443:[::1]", "[::1]:443"),
+            ("reg.example:443:::1", "[::1]:443"),
+            ("reg.example:443:[::1]:8443", "[::1]:8443"),
+        ] {
+            let rule = resolve_rule(text).unwrap();
+            assert_eq!(rule.address, address.parse().unwrap(), "{text}");
+            assert_eq!((rule.host.as_str(), rule.port), ("reg.example", 443));
+        }
+        for text in [
+            "",
+            "host",
+            "host:443",
+            "host:port:10.0.0.1",
+            "host:443:name",
+        ] {
+            assert!(resolve_rule(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_header_does_not_print_its_value() {
+        let header = header("X-Key: geheim").unwrap();
+        assert!(!format!("{header:?}").contains("geheim"));
+        assert_eq!(header.1.to_str().unwrap(), "geheim");
+    }
+}

@@ -1,0 +1,120 @@
+//! What goes on, told on standard error: bars on a terminal, a line every few seconds elsewhere, JSON
+//! for programs.
+
+mod bars;
+mod events;
+mod lines;
+
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal, Write};
+use std::sync::Mutex;
+
+use dockhand_client::{Event, Observer};
+
+use crate::flags::{ProgressForm, Show};
+use crate::output::printable;
+
+/// Watches the client and tells about it.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    teller: Teller,
+    quiet: bool,
+    /// The last limits that each host told of: the limit and what remains.
+    limits: Mutex<BTreeMap<String, (String, String)>>,
+}
+
+#[derive(Debug)]
+enum Teller {
+    Bars(bars::Bars),
+    Lines(lines::Lines),
+    Events(events::Events),
+    Nothing,
+}
+
+impl Progress {
+    pub(crate) fn new(show: &Show) -> Self {
+        // The log's lines and bars would tear each other apart.
+        let bars = io::stderr().is_terminal() && show.verbose == 0 && !show.debug;
+        let teller = match show.progress.unwrap_or(ProgressForm::Auto) {
+            ProgressForm::None => Teller::Nothing,
+            ProgressForm::Json => Teller::Events(events::Events::default()),
+            _ if show.quiet => Teller::Nothing,
+            ProgressForm::Bar => Teller::Bars(bars::Bars::new()),
+            ProgressForm::Auto if bars => Teller::Bars(bars::Bars::new()),
+            ProgressForm::Auto | ProgressForm::Plain => Teller::Lines(lines::Lines::default()),
+        };
+        Self {
+            teller,
+            quiet: show.quiet,
+            limits: Mutex::default(),
+        }
+    }
+
+    /// Something that a person should know, on a line of its own.
+    pub(crate) fn note(&self, text: &str) {
+        if self.quiet || matches!(self.teller, Teller::Events(_)) {
+            return;
+        }
+        let write = || {
+            let _ = writeln!(anstream::stderr().lock(), "{}", printable(text));
+        };
+        match &self.teller {
+            Teller::Bars(bars) => bars.suspend(write),
+            _ => write(),
+        }
+    }
+
+    /// Takes away what would be in the way of an answer.
+    pub(crate) fn clear(&self) {
+        if let Teller::Bars(bars) = &self.teller {
+            bars.clear();
+        }
+    }
+
+    /// The limits that hosts told of so far.
+    pub(crate) fn limits(&self) -> BTreeMap<String, (String, String)> {
+        self.limits
+            .lock()
+            .map(|limits| limits.clone())
+            .unwrap_or_default()
+    }
+}
+
+impl Observer for Progress {
+    fn event(&self, event: &Event) {
+        match event {
+            Event::RateLimit {
+                host,
+                limit,
+                remaining,
+            } => {
+                if let Ok(mut limits) = self.limits.lock() {
+                    limits.insert(host.clone(), (limit.clone(), remaining.clone()));
+                }
+            }
+            Event::Retried {
+                host,
+                doing,
+                why,
+                wait,
+            } => {
+                let wait = wait.as_secs_f32();
+                self.note(&format!(
+                    "cannot {doing} at {host}: {why}; trying again in {wait:.1} s"
+                ));
+            }
+            Event::Warning { host, text } => self.note(&format!("warning: {host}: {text}")),
+            _ => {}
+        }
+        match &self.teller {
+            Teller::Bars(bars) => bars.event(event),
+            Teller::Lines(lines) => {
+                if let Some(line) = lines.event(event) {
+                    self.note(&line);
+                }
+            }
+            Teller::Events(events) => events.event(event),
+            Teller::Nothing => {}
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! From the flags to a connection: whom to trust, who asks, how patiently.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use clap::Args;
+use dockhand_client::{Auth, Connection, Credential, CredentialSource, Result as ClientResult};
+use dockhand_oci::RepoName;
+use secrecy::SecretString;
+
+use crate::flags::{Access, Patience};
+use crate::report::{Failure, Kind};
+
+/// The longest password that is read, in bytes: some are tokens of a few KiB.
+const PASSWORD_MAX: u64 = 64 * 1024;
+
+/// One side of a copy, or of everything.
+#[derive(Clone, Debug)]
+pub(crate) struct Side {
+    pub(super) name: &'static str,
+    pub(super) access: Access,
+}
+
+impl Side {
+    /// The only side.
+    pub(crate) fn of(access: &Access) -> Self {
+        Self {
+            name: "",
+            access: access.clone(),
+        }
+    }
+
+    pub(super) fn has_credentials(&self) -> bool {
+        self.access.username.is_some() || self.access.password.is_some()
+    }
+}
+
+/// Writes the flags of one side, which count more there than those without a prefix.
+macro_rules! twin {
+    ($name:ident, $side:literal, $heading:literal) => {
+        #[derive(Args, Clone, Debug, Default)]
+        #[command(next_help_heading = $heading)]
+        pub(crate) struct $name {
+            /// As --username, for this side
+            #[arg(id = concat!($side, "username"), long = concat!($side, "username"), value_name = "NAME")]
+            username: Option<String>,
+            /// As --password, for this side
+            #[arg(id = concat!($side, "password"), long = concat!($side, "password"), value_name = "SECRET")]
+            password: Option<String>,
+            /// As --authfile, for this side
+            #[arg(id = concat!($side, "authfile"), long = concat!($side, "authfile"), value_name = "FILE")]
+            authfile: Option<PathBuf>,
+            /// As --connection, for this side
+            #[arg(id = concat!($side, "connection"), long = concat!($side, "connection"), value_name = "NAME|URL")]
+            connection: Option<String>,
+            /// As --plain-http, for this side
+            #[arg(id = concat!($side, "plain-http"), long = concat!($side, "plain-http"))]
+            plain_http: bool,
+            /// As --insecure, for this side
+            #[arg(id = concat!($side, "insecure"), long = concat!($side, "insecure"))]
+            insecure: bool,
+            /// As --ca-file, for this side
+            #[arg(id = concat!($side, "ca-file"), long = concat!($side, "ca-file"), value_name = "FILE")]
+            ca_file: Vec<PathBuf>,
+            /// As --cert-file, for this side
+            #[arg(id = concat!($side, "cert-file"), long = concat!($side, "cert-file"), value_name = "FILE")]
+            cert_file: Option<PathBuf>,
+            /// As --key-file, for this side
+            #[arg(id = concat!($side, "key-file"), long = concat!($side, "key-file"), value_name = "FILE")]
+            key_file: Option<PathBuf>,
+        }
+
+        impl $name {
+            /// The flags of this side over those for both.
+            fn over(&self, both: &Access) -> Side {
+                let mut access = both.clone();
+                let mut own = self.plain_http || self.insecure;
+                access.plain_http |= self.plain_http;
+                access.insecure |= self.insecure;
+                if self.username.is_some() || self.password.is_some() {
+                    access.username = self.username.clone();
+                    access.password = self.password.clone().map(SecretString::from);
+                    own = true;
+                }
+                own |= set(&mut access.authfile, &self.authfile);
+                own |= set(&mut access.connection, &self.connection);
+                own |= set(&mut access.cert_file, &self.cert_file);
+                own |= set(&mut access.key_file, &self.key_file);
+                if !self.ca_file.is_empty() {
+                    access.ca_file = self.ca_file.clone();
+                    own = true;
+                }
+                let name = if own { $side } else { "" };
+                Side { name, access }
+            }
+        }
+    };
+}
+
+fn set<T: Clone>(both: &mut Option<T>, own: &Option<T>) -> bool {
+    if own.is_some() {
+        both.clone_from(own);
+    }
+    own.is_some()
+}
+
+twin!(Source, "src-", "Source");
+twin!(Target, "dst-", "Destination");
+
+// No doc comment: clap would take it for the help of the command.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Twins {
+    #[command(flatten)]
+    source: Source,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Twins {
+    pub(crate) fn source(&self, both: &Access) -> Side {
+        self.source.over(both)
+    }
+
+    pub(crate) fn target(&self, both: &Access) -> Side {
+        self.target.over(both)
+    }
+}
+
+/// A password from standard input, without the line's end.
+pub(super) fn read_password() -> Result<SecretString, Failure> {
+    let mut text = String::new();
+    let read = std::io::stdin()
+        .lock()
+        .take(PASSWORD_MAX)
+        .read_to_string(&mut text);
+    read.map_err(|error| {
+        Failure::plain(
+            Kind::Usage,
+            format!("cannot read the password from standard input: {error}"),
+        )
+    })?;
+    let password = text.trim_end_matches(['\r', '\n']);
+    if password.is_empty() {
+        return Err(Failure::usage("there is no password on standard input"));
+    }
+    Ok(SecretString::from(password.to_owned()))
+}
+
+/// A connection by its name in the configuration, or by the registry's address.
+pub(super) fn named_connection(name: &str) -> Result<Connection, Failure> {
+    if name.contains(['.', ':', '/']) || name == "localhost" {
+        return Ok(Connection::to(name)?);
+    }
+    let message = format!("there is no connection {name:?}");
+    Err(Failure::usage(message).hint("give the registry's address: --connection HOST:PORT"))
+}
+
+/// What the flags say about a registry.
+pub(super) fn apply(access: &Access, connection: &mut Connection) -> Result<(), Failure> {
+    if access.plain_http {
+        connection.base = connection.base.clone().with_tls(false);
+    }
+    let tls = &mut connection.tls;
+    tls.insecure |= access.insecure;
+    tls.authorities.extend(access.ca_file.iter().cloned());
+    match (&access.cert_file, &access.key_file) {
+        (Some(certificate), Some(key)) => {
+            tls.identity = Some((certificate.clone(), key.clone()));
+        }
+        (None, None) => {}
+        _ => return Err(Failure::usage("--cert-file and --key-file go together")),
+    }
+    for rule in &access.resolve {
+        let rule = (rule.host.clone(), rule.port, rule.address);
+        connection.resolve.push(rule);
+    }
+    for header in &access.header {
+        connection
+            .headers
+            .append(header.0.clone(), header.1.clone());
+    }
+    match (&access.username, &access.password) {
+        (Some(user), Some(password)) => {
+            let credential = Credential::Basic(user.clone(), password.clone());
+            connection.auth = Auth::Challenge(Arc::new(Given {
+                host: connection.base.host(),
+                credential,
+            }));
+        }
+        (Some(user), None) => {
+            let message = format!("there is no password for the user {user:?}");
+            return Err(Failure::usage(message).hint("give it with --password-stdin"));
+        }
+        (None, Some(_)) => {
+            return Err(Failure::usage("there is a password, but no --username"));
+        }
+        (None, None) => {}
+    }
+    Ok(())
+}
+
+pub(super) fn be_patient(patience: &Patience, connection: &mut Connection) {
+    if let Some(jobs) = patience.jobs {
+        connection.lanes = usize::from(jobs);
+    }
+    if let Some(retries) = patience.retries {
+        connection.retries.count = retries;
+    }
+    if let Some(longest) = patience.max_wait {
+        connection.retries.longest = longest;
+    }
+    if let Some(timeout) = patience.timeout {
+        connection.timeouts.connect = timeout;
+        connection.timeouts.answer = timeout;
+        connection.timeouts.idle = timeout;
+    }
+}
+
+/// The credential of the command line, for one registry and no other.
+#[derive(Debug)]
+struct Given {
+    host: String,
+    credential: Credential,
+}
+
+#[async_trait]
+impl CredentialSource for Given {
+    async fn credential(
+        &self,
+        host: &str,
+        _: Option<&RepoName>,
+    ) -> ClientResult<Option<Credential>> {
+        Ok((host == self.host).then(|| self.credential.clone()))
+    }
+}
