@@ -1,10 +1,11 @@
 //! `cargo xtask bench`: dockhand beside CNCF Distribution and nginx, as ratios in one run on one
-//! machine.
+//! machine; and `cargo xtask bench client`, the client beside others.
 //!
 //! A target that is missed is printed as missed, and fails nothing: times depend on the machine. The
 //! run fails when something cannot be measured, or when an answer is wrong.
 
 mod accounts;
+mod client;
 mod content;
 mod crowd;
 mod figure;
@@ -25,7 +26,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 
 use self::content::Stock;
-use self::figure::{Figure, Who};
+use self::figure::{Verdict, Who};
 use self::page::Heading;
 use self::rows::{Bench, ROWS, Row};
 use self::servers::Programs;
@@ -34,7 +35,10 @@ use crate::report::Report;
 
 /// Speed and memory, beside CNCF Distribution and nginx
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// Only these rows [default: all]
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = names())]
     only: Vec<String>,
@@ -55,12 +59,22 @@ pub(crate) struct Args {
     markdown: Option<PathBuf>,
 }
 
+/// What is measured besides the registry.
+#[derive(Debug, clap::Subcommand)]
+enum Other {
+    /// The client, beside crane, regctl, skopeo and oras
+    Client(client::Args),
+}
+
 fn names() -> clap::builder::PossibleValuesParser {
     ROWS.iter().map(|row| row.name).collect::<Vec<_>>().into()
 }
 
 /// Measures, prints the table, and writes it.
 pub(crate) fn run(args: Args) -> Result<()> {
+    if let Some(Other::Client(args)) = args.other {
+        return client::run(args);
+    }
     let mut programs = Programs::require(args.dockhand)?;
     if loopback::run_again_unpaced()? {
         return Ok(());
@@ -95,39 +109,38 @@ pub(crate) fn run(args: Args) -> Result<()> {
         report.check(row.name, || {
             let measured = (row.measure)(&bench)?;
             ensure!(!measured.is_empty(), "nothing was measured");
-            let words = summary(&measured);
+            let words = summary(measured.iter().map(|at| (&*at.name, at.verdicts())));
             figures.extend(measured);
             Ok(words)
         });
     }
     println!("\n{}", page::terminal(&heading, &figures));
     if let Some(file) = args.markdown {
-        write(&file, &heading, &figures)
+        keep_by_hand(&file, |before| page::markdown(&heading, &figures, before))
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
     report.finish()
 }
 
-/// Writes the page, and keeps what was written by hand in the one before.
-fn write(file: &Path, heading: &Heading, figures: &[Figure]) -> Result<()> {
+/// Writes a page, which is made from the one before to keep what was written by hand there.
+fn keep_by_hand(file: &Path, page: impl FnOnce(&str) -> String) -> Result<()> {
     let before = match fs::read_to_string(file) {
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
         before => before?,
     };
-    fs::write(file, page::markdown(heading, figures, &before))?;
-    Ok(())
+    Ok(fs::write(file, page(&before))?)
 }
 
-/// How many targets were met; prints those that were not.
-fn summary(figures: &[Figure]) -> String {
+/// How many targets were met, of figures by their names; prints those that were not.
+fn summary<'a>(figures: impl Iterator<Item = (&'a str, Vec<Verdict>)>) -> String {
     let (mut met, mut all) = (0, 0);
-    for figure in figures {
-        for verdict in figure.verdicts() {
+    for (name, verdicts) in figures {
+        for verdict in verdicts {
             all += 1;
             if verdict.met {
                 met += 1;
             } else {
-                println!("     {}: {verdict}", figure.name);
+                println!("     {name}: {verdict}");
             }
         }
     }

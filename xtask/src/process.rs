@@ -50,6 +50,15 @@ impl Output {
 ///
 /// Its standard input is empty. An exit other than 0 is no error here: see [`Output::success`].
 pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<Output> {
+    watch(command, limit, |_| ())
+}
+
+/// Runs a program as [`run`] does, and calls `look` with its process id every few milliseconds.
+pub(crate) fn watch(
+    command: &mut Command,
+    limit: Duration,
+    look: impl FnMut(u32),
+) -> Result<Output> {
     let line = command_line(command);
     let (stdout, stderr) = (NamedTempFile::new()?, NamedTempFile::new()?);
     let child = command
@@ -59,7 +68,7 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<Output> {
         .spawn()
         .with_context(|| format!("cannot start `{line}`"))?;
     let mut child = Guard(child);
-    let status = child.wait(limit)?;
+    let status = child.wait_and(limit, look)?;
     let (stdout, stderr) = (text_of(stdout.path())?, text_of(stderr.path())?);
     let Some(status) = status else {
         bail!(
@@ -198,11 +207,21 @@ struct Guard(Child);
 impl Guard {
     /// How the child ended, or `None` when it still runs after `limit`.
     fn wait(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
+        self.wait_and(limit, |_| ())
+    }
+
+    /// Waits, and calls `look` with the process id as long as it runs.
+    fn wait_and(
+        &mut self,
+        limit: Duration,
+        mut look: impl FnMut(u32),
+    ) -> Result<Option<ExitStatus>> {
         let until = Instant::now() + limit;
         loop {
             if let Some(status) = self.0.try_wait()? {
                 return Ok(Some(status));
             }
+            look(self.0.id());
             if Instant::now() >= until {
                 return Ok(None);
             }

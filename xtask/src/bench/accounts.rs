@@ -47,6 +47,12 @@ pub(crate) fn memory(root: u32) -> Result<Memory> {
     Ok(sum)
 }
 
+/// The most memory that one process had resident until now, in bytes; nothing when it is gone.
+pub(crate) fn peak(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    kibibytes(&status, "VmHWM:").map(|kibibytes| kibibytes * 1024)
+}
+
 /// Lets the peak begin anew from what is resident now.
 pub(crate) fn forget_peak(root: u32) -> Result<()> {
     for entry in tree(root)? {
@@ -145,6 +151,8 @@ mod tests {
 
     #[test]
     fn a_process_that_is_gone_is_an_error() {
+        assert!(peak(process::id()).is_some_and(|peak| peak > 100_000));
+        assert_eq!(peak(u32::MAX), None);
         assert!(memory(u32::MAX).is_err());
     }
 }

@@ -11,7 +11,8 @@ use sha2::{Digest as _, Sha256};
 
 /// The media type of an image manifest.
 pub(crate) const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
-const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+/// The media type of the config of an image.
+pub(crate) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 
@@ -137,7 +138,8 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
     digest_of(Sha256::new().chain_update(bytes))
 }
 
-fn digest_of(hash: Sha256) -> String {
+/// What a finished hash says.
+pub(crate) fn digest_of(hash: Sha256) -> String {
     format!("sha256:{}", hex(&hash.finalize()))
 }
 

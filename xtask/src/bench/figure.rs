@@ -42,14 +42,16 @@ pub(crate) enum Unit {
     Milliseconds,
     Seconds,
     Megabytes,
+    Requests,
+    Connections,
 }
 
 impl Unit {
     /// A value in this unit, with as many places as can be trusted.
     pub(crate) fn show(self, value: f64) -> String {
         match self {
-            Self::PerSecond => format!("{value:.0}"),
-            Self::Megabytes => format!("{value:.1}"),
+            Self::PerSecond | Self::Connections => format!("{value:.0}"),
+            Self::Megabytes | Self::Requests => format!("{value:.1}"),
             Self::GigabytesPerSecond | Self::Milliseconds => format!("{value:.2}"),
             Self::SecondsPerGigabyte | Self::Seconds => format!("{value:.3}"),
         }
@@ -65,6 +67,8 @@ impl fmt::Display for Unit {
             Self::Milliseconds => "ms",
             Self::Seconds => "s",
             Self::Megabytes => "MB",
+            Self::Requests => "requests",
+            Self::Connections => "connections",
         })
     }
 }

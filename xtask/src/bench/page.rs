@@ -47,7 +47,7 @@ pub(crate) fn terminal(heading: &Heading, figures: &[Figure]) -> String {
 }
 
 /// What is written by hand stands below this line, and outlives a page that is written anew.
-const BY_HAND: &str =
+pub(crate) const BY_HAND: &str =
     "<!-- What stands below is written by hand; `cargo xtask bench` keeps it. -->";
 
 /// The table as a page of the documentation; `before` is the page as it was.
@@ -75,8 +75,12 @@ pub(crate) fn markdown(heading: &Heading, figures: &[Figure], before: &str) -> S
         let _ = writeln!(page, "| {} |", cells(figure, "<br>").join(" | "));
     }
     let _ = write!(page, "\n{}", notes(heading));
-    let kept = before.split_once(BY_HAND).map_or("\n", |(_, kept)| kept);
-    page + "\n" + BY_HAND + kept
+    page + "\n" + BY_HAND + kept(before)
+}
+
+/// What was written by hand in a page as it was.
+pub(crate) fn kept(before: &str) -> &str {
+    before.split_once(BY_HAND).map_or("\n", |(_, kept)| kept)
 }
 
 fn header() -> [&'static str; 6] {

@@ -83,7 +83,7 @@ impl Programs {
         let mut command = match who {
             Who::Dockhand => dockhand(&self.dockhand, folder, address),
             Who::Nginx => nginx(&self.nginx, folder, address)?,
-            Who::Distribution => distribution(&self.registry, folder, address)?,
+            Who::Distribution => distribution(&self.registry, folder, address, false)?,
         };
         let began = Instant::now();
         self.pin.iter().try_for_each(Pin::as_server)?;
@@ -136,7 +136,7 @@ impl Drop for Peer {
 }
 
 /// An address that nobody listens on at this moment.
-fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
     Ok(listener.local_addr()?)
 }
@@ -213,14 +213,20 @@ fn nginx(program: &Path, folder: &Path, address: SocketAddr) -> Result<Command> 
     Ok(command)
 }
 
-/// As its own image runs it, with deletes and without a log of requests.
-fn distribution(program: &Path, folder: &Path, address: SocketAddr) -> Result<Command> {
+/// As its own image runs it, with deletes; with a log of requests only if asked for.
+pub(crate) fn distribution(
+    program: &Path,
+    folder: &Path,
+    address: SocketAddr,
+    log: bool,
+) -> Result<Command> {
     let text = format!(
         "version: 0.1\n\
-         log:\n  level: error\n  accesslog:\n    disabled: true\n\
+         log:\n  level: error\n  accesslog:\n    disabled: {}\n\
          storage:\n  filesystem:\n    rootdirectory: {}\n  cache:\n    blobdescriptor: inmemory\n\
          \x20 delete:\n    enabled: true\n  maintenance:\n    uploadpurging:\n      enabled: false\n\
          http:\n  addr: {address}\n  secret: bench\n",
+        !log,
         folder.join("data").display(),
     );
     let file = folder.join("config.yml");

@@ -1,5 +1,9 @@
 //! Pushing as clients do: an upload session and one PUT per blob, then the manifest.
 
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::Path;
+
 use anyhow::{Context as _, Result, anyhow};
 
 use super::content::{Blob, IMAGE, digest};
@@ -7,6 +11,8 @@ use super::wire::Connection;
 
 /// A body up to this travels with its head in one write, as from any client.
 const SMALL: usize = 64 * 1024;
+/// How much of a file is read at once.
+const PIECE: usize = 1 << 20;
 
 /// Pushes a blob: `POST` for a session, `PUT` with all of the bytes.
 /// <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#post-then-put>
@@ -34,6 +40,32 @@ pub(crate) fn bytes(connection: &mut Connection, repo: &str, bytes: &[u8]) -> Re
         .ask(&request)?
         .expect(201)
         .context("PUT of a blob")?;
+    Ok(())
+}
+
+/// Pushes a file as a blob.
+pub(crate) fn file(
+    connection: &mut Connection,
+    repo: &str,
+    digest: &str,
+    file: &Path,
+) -> Result<()> {
+    let length = usize::try_from(fs::metadata(file)?.len())?;
+    let mut file = File::open(file)?;
+    let request = put(connection, repo, digest, length)?;
+    connection.send(&request)?;
+    let mut piece = vec![0; PIECE];
+    loop {
+        let count = file.read(&mut piece)?;
+        if count == 0 {
+            break;
+        }
+        connection.send(piece.get(..count).unwrap_or_default())?;
+    }
+    connection
+        .answer(true)?
+        .expect(201)
+        .context("PUT of a file")?;
     Ok(())
 }
 
