@@ -131,11 +131,11 @@ mod tests {
         let mut figure = Figure::new("copy", Unit::Seconds, vec![Target::Limit(1.0)]);
         figure.add(Who::Dockhand, 0.5);
         figure.add(Who::Crane, 2.0);
-        let before = format!("old\n{BY_HAND}\n\nBy hand.\n");
+        let before = format!("As it was.\n{BY_HAND}\n\nBy hand.\n");
         let page = markdown(&heading, &[figure], &before);
         let line = "| copy | s | 0.500 | 2.000, 4.0 × | – | – | – | – | ≤ 1.000 s: 0.500 met |";
         assert!(page.contains(line), "{page}");
         assert!(page.contains("2026-01-02") && page.contains("quick"));
-        assert!(page.ends_with("\n\nBy hand.\n") && !page.contains("old"));
+        assert!(page.ends_with("\n\nBy hand.\n") && !page.contains("As it was."));
     }
 }
