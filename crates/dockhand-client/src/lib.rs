@@ -73,6 +73,7 @@ mod paging;
 mod repository;
 mod source;
 mod store;
+mod validate;
 mod verify;
 
 pub use base_url::BaseUrl;
@@ -88,3 +89,4 @@ pub use paging::Page;
 pub use repository::{Deleted, Filter, Repository, Upload};
 pub use source::{BlobSource, ByteStream, FileSource};
 pub use store::{MANIFEST_MAX, Origin, RawManifest, Store, StoreBlob, read_small, read_verified};
+pub use validate::{Problem, Validation, validate};

@@ -299,6 +299,11 @@ impl Upload {
         self.client().http.send(&request).await.map(drop)
     }
 
+    /// Lets it stand at the registry, to be gone on with later.
+    pub fn keep(mut self) {
+        self.ended = true;
+    }
+
     fn client(&self) -> &Client {
         &self.repository.client
     }

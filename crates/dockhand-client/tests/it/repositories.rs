@@ -130,7 +130,7 @@ async fn an_upload_goes_on_in_another_process() {
         .await
         .unwrap();
     let url = upload.url().to_owned();
-    std::mem::forget(upload);
+    upload.keep();
     let mut upload = registry
         .repository("app")
         .resume_upload(&url)

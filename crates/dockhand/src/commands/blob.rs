@@ -1,0 +1,172 @@
+//! `dockhand blob`: single blobs of a repository.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use dockhand_client::{BlobSource, FileSource, Moved, Repository, Store, read_verified};
+use dockhand_oci::{Algorithm, Descriptor, Digest, Hasher};
+use futures_util::StreamExt;
+use serde::Serialize;
+use tokio::io::{AsyncWriteExt, copy, stdin, stdout};
+
+use crate::report::{Failure, Kind};
+use crate::session::{Session, Verb};
+
+/// Get, put, look at, delete or mount a blob
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Blob {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum What {
+    /// Write a blob to a file, or to standard output
+    Get {
+        /// Blob: repository@digest
+        blob: String,
+        /// File; a download that broke off goes on there
+        #[arg(short = 'O', long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Put a file into a repository as a blob, and print its digest
+    Put {
+        /// Repository, with @digest to have the content checked
+        repository: String,
+        /// File, or `-` for standard input
+        file: PathBuf,
+    },
+    /// Print the size of a blob
+    Head {
+        /// Blob: repository@digest
+        blob: String,
+    },
+    /// Delete a blob
+    Rm {
+        /// Blob: repository@digest
+        blob: String,
+    },
+    /// Take a blob over from another repository of the registry, without moving it
+    Mount {
+        /// Blob: repository@digest, the repository where it is to be
+        blob: String,
+        /// Repository where it is
+        #[arg(long, value_name = "REPOSITORY")]
+        from: Option<String>,
+    },
+}
+
+#[derive(Serialize)]
+struct Found {
+    digest: Digest,
+    size: u64,
+}
+
+impl Verb for Blob {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
+        match self.what {
+            What::Get { blob, file } => get(session, &blob, file).await,
+            What::Put { repository, file } => put(session, &repository, file).await,
+            What::Head { blob } => {
+                let (repository, digest) = named(session, &blob)?;
+                let size = repository.blob_descriptor(&digest).await?.size;
+                session.answer(&Found { digest, size }, |out, found| {
+                    writeln!(out, "{}", found.size)
+                })
+            }
+            What::Rm { blob } => {
+                let (repository, digest) = named(session, &blob)?;
+                Ok(repository.delete_blob(&digest).await?)
+            }
+            What::Mount { blob, from } => mount(session, &blob, from.as_deref()).await,
+        }
+    }
+}
+
+/// The repository and digest of `repository@digest`.
+fn named(session: &Session, blob: &str) -> Result<(Repository, Digest), Failure> {
+    let (repository, image) = session.image(blob)?;
+    match image.digest {
+        Some(digest) if image.tag.is_none() => Ok((repository, digest)),
+        _ => Err(Failure::usage(format!(
+            "{blob} is no blob: write REPOSITORY@DIGEST"
+        ))),
+    }
+}
+
+async fn get(session: &Session, blob: &str, file: Option<PathBuf>) -> Result<(), Failure> {
+    let (repository, digest) = named(session, blob)?;
+    let found = repository.blob_descriptor(&digest).await?;
+    let store: Arc<dyn Store> = Arc::new(repository);
+    if let Some(file) = file {
+        let observer = session.observer();
+        return Ok(dockhand_client::download(&store, &found, &file, &*observer).await?);
+    }
+    let mut stream = read_verified(&*store, &found).await?;
+    let mut out = stdout();
+    while let Some(chunk) = stream.next().await {
+        out.write_all(&chunk?).await?;
+    }
+    Ok(out.flush().await?)
+}
+
+async fn put(session: &Session, repository: &str, file: PathBuf) -> Result<(), Failure> {
+    let (repository, image) = session.image(repository)?;
+    // An upload may have to begin anew, which standard input cannot.
+    let spooled = match file.to_str() {
+        Some("-") => Some(spool().await?),
+        _ => None,
+    };
+    let path = spooled
+        .as_ref()
+        .map_or(file.as_path(), |spooled| spooled.path());
+    let source = Arc::new(FileSource::new(path));
+    let algorithm = image
+        .digest
+        .map_or(Algorithm::Sha256, |digest| digest.algorithm());
+    let mut hasher = Hasher::new(algorithm);
+    let mut stream = source.open(0).await?;
+    while let Some(chunk) = stream.next().await {
+        hasher.update(&chunk?);
+    }
+    let size = hasher.length();
+    let digest = hasher.finish();
+    if image.digest.is_some_and(|wanted| wanted != digest) {
+        let message = format!("the content is not what was named, but {digest}");
+        return Err(Failure::plain(Kind::Mismatch, message));
+    }
+    let blob = Descriptor::new("application/octet-stream", digest, size);
+    if repository.put_blob(&blob, source, None).await? == Moved::Existed {
+        session.note("it was there already");
+    }
+    session.answer(&Found { digest, size }, |out, found| {
+        writeln!(out, "{}", found.digest)
+    })
+}
+
+/// Standard input in a file that is gone with the value.
+async fn spool() -> Result<tempfile::NamedTempFile, Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::plain(Kind::Failed, format!("cannot keep standard input: {error}"))
+    };
+    let spooled = tempfile::NamedTempFile::new().map_err(failed)?;
+    let file = spooled.reopen().map_err(failed)?;
+    let mut file = tokio::fs::File::from_std(file);
+    copy(&mut stdin(), &mut file).await.map_err(failed)?;
+    file.flush().await.map_err(failed)?;
+    Ok(spooled)
+}
+
+async fn mount(session: &Session, blob: &str, from: Option<&str>) -> Result<(), Failure> {
+    let (repository, digest) = named(session, blob)?;
+    let from = from
+        .map(|from| session.sibling(&repository, from))
+        .transpose()?;
+    if repository.mount(&digest, from.as_ref()).await? {
+        return Ok(());
+    }
+    let message = format!("the registry did not mount {digest}");
+    Err(Failure::plain(Kind::NotFound, message)
+        .hint("it does not have the blob there, or does not do mounts; `dockhand cp` copies"))
+}

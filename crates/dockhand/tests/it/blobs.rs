@@ -1,0 +1,121 @@
+//! Single blobs, uploads, and whether an image is whole.
+
+use std::fs;
+
+use crate::serving::{Serving, run, text};
+
+#[test]
+fn a_blob_goes_in_and_comes_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Serving::start(folder.path(), &[]);
+    let host = server.url.trim_start_matches("http://");
+    let at = |args: &[&str]| run(folder.path(), args);
+    fs::write(folder.path().join("in"), "some bytes").unwrap();
+    let output = at(&["blob", "put", &format!("{host}/app"), "in"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let digest = text(&output.stdout).trim().to_owned();
+    let blob = format!("{host}/app@{digest}");
+    let output = at(&["blob", "head", &blob, "--json"]);
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found, serde_json::json!({ "digest": digest, "size": 10 }));
+    assert_eq!(text(&at(&["blob", "get", &blob]).stdout), "some bytes");
+    assert!(at(&["blob", "get", &blob, "-O", "out"]).status.success());
+    assert_eq!(
+        fs::read_to_string(folder.path().join("out")).unwrap(),
+        "some bytes"
+    );
+    let other = format!("{host}/other@{digest}");
+    assert!(
+        at(&["blob", "mount", &other, "--from", "app"])
+            .status
+            .success()
+    );
+    assert!(at(&["blob", "head", &other]).status.success());
+    assert!(at(&["blob", "rm", &blob]).status.success());
+    assert_eq!(at(&["blob", "head", &blob]).status.code(), Some(3));
+    // Content that is not what was named is not sent at all.
+    fs::write(folder.path().join("in"), "other bytes").unwrap();
+    let output = at(&["blob", "put", &blob, "in"]);
+    assert_eq!(output.status.code(), Some(7), "{}", text(&output.stderr));
+    assert_eq!(at(&["blob", "head", &blob]).status.code(), Some(3));
+}
+
+#[test]
+fn an_upload_is_looked_at_and_cancelled() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Serving::start(folder.path(), &[]);
+    let repository = format!("{}/app", server.url.trim_start_matches("http://"));
+    let at = |args: &[&str]| run(folder.path(), args);
+    let url = text(&at(&["upload", "start", &repository]).stdout)
+        .trim()
+        .to_owned();
+    assert_eq!(
+        text(&at(&["upload", "status", &repository, &url]).stdout),
+        "0\n"
+    );
+    assert!(
+        at(&["upload", "cancel", &repository, &url])
+            .status
+            .success()
+    );
+    let output = at(&["upload", "status", &repository, &url]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+}
+
+#[test]
+fn an_image_is_whole_or_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Serving::start(folder.path(), &[]);
+    let host = server.url.trim_start_matches("http://");
+    let digest = server.push(b"{}");
+    let manifest = serde_json::json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": { "mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": 2 },
+        "layers": [],
+    });
+    let put = |tag: &str, manifest: &serde_json::Value| {
+        let url = format!("{}/v2/app/manifests/{tag}", server.url);
+        let kind = "application/vnd.oci.image.manifest.v1+json";
+        let answer = ureq::put(&url)
+            .content_type(kind)
+            .send(manifest.to_string().as_bytes());
+        assert_eq!(answer.unwrap().status(), 201);
+    };
+    put("whole", &manifest);
+    let output = run(
+        folder.path(),
+        &["validate", &format!("{host}/app:whole"), "--json"],
+    );
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let expected = serde_json::json!({ "manifests": 1, "blobs": 1, "bytes": 2, "problems": [] });
+    assert_eq!(found, expected);
+    // A manifest may say what it likes of the size of what it names.
+    let mut lying = manifest.clone();
+    lying["config"]["size"] = 3.into();
+    let url = format!("{}/v2/app/manifests/lying", server.url);
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    let request = ureq::put(&url).config().http_status_as_error(false).build();
+    let taken = request
+        .content_type(kind)
+        .send(lying.to_string().as_bytes())
+        .unwrap();
+    if taken.status() == 201 {
+        let output = run(folder.path(), &["validate", &format!("{host}/app:lying")]);
+        assert_eq!(output.status.code(), Some(7));
+    } else {
+        assert_eq!(taken.status(), 400);
+    }
+}
+
+#[test]
+fn shells_and_manuals_know_the_commands() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |args: &[&str]| run(folder.path(), args);
+    for shell in ["bash", "zsh", "fish"] {
+        let script = text(&at(&["completion", shell]).stdout);
+        assert!(script.contains("validate"), "{shell}");
+    }
+    assert!(text(&at(&["man"]).stdout).contains(".TH"));
+    assert!(at(&["man", "pages"]).status.success());
+    assert!(folder.path().join("pages/dockhand-digest.1").exists());
+}
