@@ -227,6 +227,12 @@ async fn open(
     if !options.platforms.is_empty() {
         root = keep_platforms(&root, &options.platforms)?;
     }
+    if let Err(refused) = to.accepts(&root.parse()?) {
+        // What takes no index takes the one image that is in it.
+        let only = platforms::only_image(&root)?.ok_or(refused)?;
+        root = from.manifest(&Reference::Digest(only)).await?;
+        to.accepts(&root.parse()?)?;
+    }
     Ok(Opened {
         root,
         found: found?,

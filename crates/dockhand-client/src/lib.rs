@@ -70,6 +70,7 @@ mod error;
 mod http;
 mod observer;
 mod paging;
+mod place;
 mod repository;
 mod source;
 mod store;
@@ -86,7 +87,11 @@ pub use download::download;
 pub use error::{Error, ErrorKind, Result};
 pub use observer::{Event, Moved, Observer, Unobserved};
 pub use paging::Page;
+pub use place::{Place, Registries, Selection};
 pub use repository::{Deleted, Filter, Repository, Upload};
 pub use source::{BlobSource, ByteStream, FileSource};
-pub use store::{MANIFEST_MAX, Origin, RawManifest, Store, StoreBlob, read_small, read_verified};
+pub use store::{
+    Archive, ArchiveWriter, Directory, Layout, MANIFEST_MAX, Memory, Origin, RawManifest, Store,
+    StoreBlob, read_small, read_verified,
+};
 pub use validate::{Problem, Validation, validate};

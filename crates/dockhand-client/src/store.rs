@@ -4,6 +4,16 @@
 //! where they are. Content is addressed by digest everywhere; who reads a blob through [`read_verified`]
 //! never sees a byte that was passed off as another without an error at the end.
 
+mod archive;
+mod catalogue;
+mod choice;
+mod dir;
+mod docker;
+mod layout;
+mod memory;
+mod shelf;
+mod staged;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -11,6 +21,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use dockhand_oci::{Algorithm, Descriptor, Digest, Manifest, MediaType, Reference, RepoName, Tag};
 use futures_util::StreamExt;
+
+pub use archive::{Archive, ArchiveWriter};
+pub(crate) use catalogue::Naming;
+pub(crate) use choice::{Form, form_of, named, sole};
+pub use dir::Directory;
+pub use layout::Layout;
+pub use memory::Memory;
+pub(crate) use shelf::Shelf;
 
 use crate::{BlobSource, ByteStream, Error, ErrorKind, Moved, Result, verify};
 
@@ -79,6 +97,14 @@ pub trait Store: Debug + Send + Sync {
     /// How many blobs are best moved to or from here at once. Archives write one after the other.
     fn lanes(&self) -> usize {
         32
+    }
+
+    /// Whether a copy of this manifest can end here; asked before anything moves.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] when places of this kind cannot take it, with what to do instead.
+    fn accepts(&self, _root: &Manifest) -> Result<()> {
+        Ok(())
     }
 
     /// What `reference` names, without its bytes where that is cheaper.

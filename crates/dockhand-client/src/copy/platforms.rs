@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dockhand_oci::{Descriptor, LinkKind, ManifestKind, Platform};
+use dockhand_oci::{Descriptor, Digest, LinkKind, ManifestKind, Platform};
 use serde_json::Value;
 
 use crate::store::RawManifest;
@@ -60,6 +60,17 @@ pub fn keep_platforms(index: &RawManifest, wanted: &[Platform]) -> Result<RawMan
     }
     let bytes = serde_json::to_vec(&document).map_err(unwritable)?;
     Ok(RawManifest::new(index.media_type.clone(), bytes))
+}
+
+/// The only image of an index, attestations aside; `None` when it has several, or is none.
+pub(super) fn only_image(index: &RawManifest) -> Result<Option<Digest>> {
+    let parsed = index.parse()?;
+    let mut images = { parsed.links.iter() }
+        .filter(|link| link.kind == LinkKind::Manifest)
+        .filter(|link| !link.descriptor.annotations.contains_key(ATTESTED))
+        .map(|link| link.descriptor.digest);
+    let first = images.next();
+    Ok(first.filter(|_| images.next().is_none()))
 }
 
 fn absent(wanted: &Platform, children: &[&Descriptor]) -> Error {
