@@ -140,14 +140,14 @@ impl FromStr for Place {
             Some((*scheme, rest))
         });
         let Some((scheme, rest)) = found else {
-            return registry(text);
+            return registry(text, text);
         };
         if rest.is_empty() {
             let error = Error::new(ErrorKind::Invalid, format!("{text:?} names nothing"));
             return Err(error.with_hint("write it as `oci:DIR:tag` or `oci-archive:FILE`"));
         }
         match scheme {
-            Scheme::Registry => registry(rest),
+            Scheme::Registry => registry(text, rest),
             Scheme::Directory => Ok(Self::Directory(rest.into())),
             Scheme::Layout => {
                 let (dir, image) = Selection::split(text, rest, false)?;
@@ -165,8 +165,8 @@ impl FromStr for Place {
     }
 }
 
-fn registry(text: &str) -> Result<Place, Error> {
-    let image: ImageRef = text.parse().map_err(|error: dockhand_oci::ImageRefError| {
+fn registry(text: &str, rest: &str) -> Result<Place, Error> {
+    let image: ImageRef = rest.parse().map_err(|error: dockhand_oci::ImageRefError| {
         let message = format!("{text:?} is no image: {error}");
         Error::new(ErrorKind::Invalid, message).with_source(error)
     })?;

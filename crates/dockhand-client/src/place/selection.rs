@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use dockhand_oci::{Digest, ImageRef, ImageRefError, Tag};
+use dockhand_oci::{Algorithm, Digest, ImageRef, ImageRefError, Tag};
 
 use crate::{Error, ErrorKind};
 
@@ -94,7 +94,8 @@ impl Selection {
             )
         };
         let (rest, digest) = match rest.rsplit_once('@') {
-            Some((rest, digest)) if digest.contains(':') && !digest.contains('/') => {
+            // An `@` before anything else belongs to the path.
+            Some((rest, digest)) if is_digest(digest) => {
                 let digest = digest.parse().map_err(|error| invalid(&error))?;
                 (rest, Some(digest))
             }
@@ -133,6 +134,14 @@ impl Selection {
         }
         Ok((path.into(), selection))
     }
+}
+
+/// Whether a text is meant as a digest.
+fn is_digest(text: &str) -> bool {
+    let begins = |algorithm: Algorithm| {
+        { text.strip_prefix(algorithm.as_str()) }.is_some_and(|rest| rest.starts_with(':'))
+    };
+    Algorithm::ALL.into_iter().any(begins)
 }
 
 impl fmt::Display for Selection {

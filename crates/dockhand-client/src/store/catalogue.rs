@@ -40,6 +40,17 @@ pub(crate) enum Naming {
     Docker(ImageRef),
 }
 
+impl Naming {
+    /// The whole name of what gets this tag; none when the tag is all.
+    pub(super) fn whole(&self, tag: &Tag) -> Option<ImageRef> {
+        match self {
+            Self::Tag => None,
+            Self::Full(name) => Some(tagged(&name.parse().ok()?, tag)),
+            Self::Docker(image) => Some(tagged(image, tag)),
+        }
+    }
+}
+
 impl Default for Catalogue {
     fn default() -> Self {
         Self {
@@ -165,25 +176,15 @@ impl Catalogue {
         for tag in tags {
             self.release(tag, naming);
             let mut entry = manifest.clone();
-            let full = match naming {
-                Naming::Tag => {
-                    entry.annotations.insert(REF_NAME.into(), tag.to_string());
-                    None
-                }
-                Naming::Full(name) => {
-                    let full = format!("{name}:{tag}");
-                    entry.annotations.insert(REF_NAME.into(), full.clone());
-                    full.parse().ok()
-                }
-                Naming::Docker(image) => {
-                    entry.annotations.insert(REF_NAME.into(), tag.to_string());
-                    Some(tagged(image, tag))
-                }
+            let name = match naming {
+                Naming::Tag | Naming::Docker(_) => tag.to_string(),
+                Naming::Full(name) => format!("{name}:{tag}"),
             };
-            if let Some(full) = full {
+            entry.annotations.insert(REF_NAME.into(), name);
+            if let Some(whole) = naming.whole(tag) {
                 entry
                     .annotations
-                    .insert(IMAGE_NAME.into(), full.to_string());
+                    .insert(IMAGE_NAME.into(), whole.to_string());
             }
             self.manifests.push(entry);
         }
@@ -191,13 +192,7 @@ impl Catalogue {
 
     /// Takes the name that is about to be given from whoever has it.
     fn release(&mut self, tag: &Tag, naming: &Naming) {
-        let image = match naming {
-            Naming::Tag => None,
-            Naming::Full(name) => name.parse::<ImageRef>().ok(),
-            Naming::Docker(image) => Some(image.clone()),
-        };
-        if let Some(image) = image {
-            let image = tagged(&image, tag);
+        if let Some(image) = naming.whole(tag) {
             while let Some(entry) = self.find_image(&image).cloned() {
                 self.manifests.retain(|other| *other != entry);
             }

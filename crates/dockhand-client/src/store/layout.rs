@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dockhand_oci::{Descriptor, Digest, Manifest, Tag};
+use dockhand_oci::{Descriptor, Digest, ImageRef, Manifest, Tag};
 use futures_util::stream::{self, StreamExt};
 use serde::Deserialize;
 
@@ -124,6 +124,10 @@ impl Layout {
 impl Shelf for Layout {
     fn label(&self) -> String {
         format!("oci:{}", self.dir.display())
+    }
+
+    fn whole_name(&self, tag: &Tag) -> Option<ImageRef> {
+        self.naming.whole(tag)
     }
 
     async fn catalogue(&self) -> Result<Arc<Catalogue>> {

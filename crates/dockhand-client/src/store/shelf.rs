@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use dockhand_oci::{Descriptor, Digest, LinkKind, Manifest, Reference, Tag};
+use dockhand_oci::{Descriptor, Digest, ImageRef, LinkKind, Manifest, Reference, Tag};
 use futures_util::StreamExt;
 
 use super::catalogue::{Catalogue, anonymous};
@@ -23,6 +23,11 @@ pub(crate) trait Shelf: Debug + Send + Sync {
     /// How many blobs are best moved at once.
     fn at_once(&self) -> usize {
         32
+    }
+
+    /// The whole name that a tag is a part of here, where tags are written so.
+    fn whole_name(&self, _tag: &Tag) -> Option<ImageRef> {
+        None
     }
 
     /// What is at the top, with names and without.
@@ -190,18 +195,23 @@ impl<S: Shelf> Store for S {
 /// What the list has for `reference`; a digest that it does not have may still be here.
 async fn entry<S: Shelf + ?Sized>(shelf: &S, reference: &Reference) -> Result<Option<Descriptor>> {
     let catalogue = shelf.catalogue().await?;
-    match reference {
-        Reference::Digest(digest) => Ok(catalogue.find_digest(digest).map(anonymous)),
-        Reference::Tag(tag) => match catalogue.find(tag, &shelf.label())? {
-            Some(found) => Ok(Some(anonymous(found))),
-            None => {
-                let error = no_tag(&shelf.label(), tag);
-                Err(match catalogue.names() {
-                    names if names.is_empty() => error,
-                    names => error.with_hint(format!("it has {names}")),
-                })
-            }
-        },
+    let tag = match reference {
+        Reference::Digest(digest) => return Ok(catalogue.find_digest(digest).map(anonymous)),
+        Reference::Tag(tag) => tag,
+    };
+    let found = match shelf.whole_name(tag) {
+        Some(image) => catalogue.find_image(&image),
+        None => catalogue.find(tag, &shelf.label())?,
+    };
+    match found {
+        Some(found) => Ok(Some(anonymous(found))),
+        None => {
+            let error = no_tag(&shelf.label(), tag);
+            Err(match catalogue.names() {
+                names if names.is_empty() => error,
+                names => error.with_hint(format!("it has {names}")),
+            })
+        }
     }
 }
 

@@ -6,3 +6,8 @@ mod copies;
 mod downloads;
 mod registry;
 mod repositories;
+mod stores;
+mod stores_archive;
+mod stores_docker;
+mod stores_layout;
+mod stores_place;

@@ -135,6 +135,10 @@ impl Shelf for ArchiveWriter {
         1
     }
 
+    fn whole_name(&self, tag: &Tag) -> Option<ImageRef> {
+        self.naming.whole(tag)
+    }
+
     async fn catalogue(&self) -> Result<Arc<Catalogue>> {
         Ok(Arc::new(self.written().catalogue.clone()))
     }
