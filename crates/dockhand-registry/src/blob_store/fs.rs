@@ -79,7 +79,8 @@ impl fmt::Debug for FileSystem {
     }
 }
 
-/// Ends the name of a copy that is about to take the place of a stage.
+/// Ends the name of a copy that is about to take the place of a stage, or of a second name of it that
+/// is about to take the place of a blob.
 const APART: &str = "apart";
 
 impl Shared {

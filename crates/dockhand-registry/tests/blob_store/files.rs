@@ -244,6 +244,37 @@ async fn a_crash_after_an_adoption_leaves_both_names_and_the_next_writer_parts_t
     assert_eq!(files_below(&folder.path().join("docker")), 1);
 }
 
+#[tokio::test]
+async fn a_crash_while_a_blob_was_replaced_leaves_a_name_that_goes_with_the_upload() {
+    let folder = tempfile::tempdir().unwrap();
+    let uploads = folder.path().join("uploads");
+    let store = FileSystem::open(folder.path()).unwrap();
+    let bytes = Bytes::from_static(b"acknowledged");
+    let key = put(&store, &bytes).await;
+    let staged = stage(&store, &bytes).await;
+    let (path, apart) = (
+        uploads.join(ID.to_string()),
+        uploads.join(format!("{ID}.apart")),
+    );
+    let adopt = async || {
+        let writer = store.stage(ID, &staged).await.unwrap();
+        writer.adopt(&verified(&bytes), &key).await.unwrap();
+        assert_eq!(files_below(&folder.path().join("docker")), 1);
+        assert_eq!(files_below(&uploads), 1);
+    };
+    adopt().await;
+    // Before the name got its place, and after it did so in vain, for it was that file already.
+    for original in [&path, &folder.path().join(key.as_str())] {
+        fs::hard_link(original, &apart).unwrap();
+        adopt().await;
+        assert_eq!(read(&store, &key, 12).await.unwrap(), bytes);
+    }
+    fs::hard_link(&path, &apart).unwrap();
+    store.discard(ID, &staged).await.unwrap();
+    assert_eq!(files_below(&uploads), 0);
+    assert_eq!(read(&store, &key, 12).await.unwrap(), bytes);
+}
+
 /// Long enough that the disk begins before the end, twice in each half.
 #[tokio::test]
 async fn a_large_blob_is_whole() {

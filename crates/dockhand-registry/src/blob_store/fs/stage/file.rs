@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dockhand_oci::UploadId;
 
 use super::Place;
 use crate::blob_store::fs::syscalls::write_all_at;
@@ -67,7 +66,9 @@ impl StageFile {
         let copying = |e| place.failed("copying", e);
         let (path, apart) = (place.path(), place.path_apart());
         let copy = || -> io::Result<File> {
-            let mut file = File::create(&apart)?;
+            // What a crash left there may be one more name of this very file.
+            remove(&apart)?;
+            let mut file = File::create_new(&apart)?;
             let mut from = File::open(&path)?.take(place.safe);
             io::copy(&mut from, &mut file)?;
             file.sync_all()?;
@@ -165,11 +166,12 @@ impl StageFile {
     /// Gives the stage the name of the blob. When it fails, the blob does not have these bytes.
     fn rename(&self, place: &Place, key: &BlobKey) -> Result<(), StoreError> {
         let (from, to) = (place.path(), place.shared.folders.root().join(key.as_str()));
+        let apart = place.path_apart();
         // Bytes that were acknowledged stay in the stage until the blob is one: after a crash in
         // between, the upload goes on where it stood.
         let renamed = match place.safe {
             0 => fs::rename(from, to),
-            _ => link_over(&from, &to, place.id),
+            _ => link_over(&from, &to, &apart),
         };
         renamed.map_err(|e| place.failed(&format!("naming {key:?}"), e))
     }
@@ -207,19 +209,18 @@ fn flush(file: &File, place: &Place) -> Result<(), StoreError> {
 }
 
 /// Gives a file a second name, in the place of whatever has that name. When it fails, the file does
-/// not have the name.
-fn link_over(from: &Path, to: &Path, id: UploadId) -> io::Result<()> {
+/// not have the name. `apart` is a name for the time being, among the uploads: what a crash leaves
+/// under it goes with its upload.
+fn link_over(from: &Path, to: &Path, apart: &Path) -> io::Result<()> {
     match fs::hard_link(from, to) {
         Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
         linked => return linked,
     }
-    // Named after the upload: another one may be adopted under the same key right now.
-    let apart = to.with_extension(id.to_string());
-    remove(&apart)?;
-    fs::hard_link(from, &apart)?;
-    let renamed = fs::rename(&apart, to);
+    remove(apart)?;
+    fs::hard_link(from, apart)?;
+    let renamed = fs::rename(apart, to);
     // When both are names of one file already, a rename does nothing and leaves both.
-    if let Err(error) = remove(&apart) {
+    if let Err(error) = remove(apart) {
         tracing::warn!(path = %apart.display(), %error, "a spare name could not be removed");
     }
     renamed
