@@ -69,7 +69,8 @@ impl Registry {
             .await?)
     }
 
-    /// Takes a blob out of a repository. Its bytes stay for as long as other repositories have it.
+    /// Takes a blob out of a repository. No byte is freed by it: other repositories may have the blob,
+    /// and what no repository has lies there until it is collected, which is still to come.
     ///
     /// # Errors
     /// [`Error::BlobUnknown`]; [`Error::BlobInUse`] while a manifest of the repository names it.

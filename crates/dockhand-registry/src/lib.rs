@@ -4,6 +4,7 @@
 //! [`BlobStore`], everything else to the [`Metadata`](metadata::Metadata), whose commit is the only
 //! moment at which anything becomes visible.
 
+mod adoptions;
 pub mod blob_store;
 mod blobs;
 mod error;

@@ -6,11 +6,10 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use dockhand_oci::{Digest, Reference, RepoName, Tag, UploadId};
+use dockhand_oci::{Digest, Reference, RepoName, Tag};
 
 use self::engine::{Effort, Engine};
 use self::sqlite::Sqlite;
-use crate::blob_store::Staged;
 
 mod blobs;
 mod codec;
@@ -112,7 +111,7 @@ impl Metadata {
     }
 }
 
-/// Blobs and uploads.
+/// Blobs; uploads have their methods beside their SQL.
 impl Metadata {
     /// A blob, if this repository has it and its bytes are there.
     ///
@@ -155,6 +154,16 @@ impl Metadata {
         self.engine.write("committing a blob", work).await
     }
 
+    /// Whether any row names a generation of a blob, found out behind every write that has begun.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn claimed(&self, digest: &Digest, generation: u32) -> Result<bool> {
+        let digest = *digest;
+        let claimed = move |sql: &mut dyn sql::Sql| blobs::claimed(sql, &digest, generation);
+        self.engine.write("asking for a generation", claimed).await
+    }
+
     /// Gives a blob of `from`, or of any repository, to another one; `false` when there is none.
     ///
     /// # Errors
@@ -180,81 +189,6 @@ impl Metadata {
         let (repo, digest) = (repo.clone(), *digest);
         let work = move |sql: &mut dyn sql::Sql| blobs::delete(sql, &repo, &digest);
         self.change("deleting a blob", work).await
-    }
-
-    /// Begins an upload, unless too many are open.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
-    pub async fn start_upload(&self, new: NewUpload) -> Result<Started> {
-        let work = move |sql: &mut dyn sql::Sql| uploads::start(sql, &new);
-        self.engine.write("beginning an upload", work).await
-    }
-
-    /// Where an upload of this repository stands.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn upload(&self, repo: &RepoName, id: UploadId) -> Result<Option<UploadRow>> {
-        let repo = repo.clone();
-        let find = move |sql: &mut dyn sql::Sql| uploads::find(sql, &repo, id);
-        self.engine
-            .read("looking for an upload", Effort::Point, find)
-            .await
-    }
-
-    /// Whether an upload is open in any repository.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn upload_known(&self, id: UploadId) -> Result<bool> {
-        let known = move |sql: &mut dyn sql::Sql| uploads::known(sql, id);
-        self.engine
-            .read("looking for an upload", Effort::Point, known)
-            .await
-    }
-
-    /// Moves an upload to what is durable now, and its epoch on by one; `false` when the epoch is not
-    /// `epoch` any more: another writer was faster, or the upload is over.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
-    pub async fn checkpoint_upload(
-        &self,
-        id: UploadId,
-        epoch: u64,
-        staged: Staged,
-        hash: Vec<u8>,
-        now: SystemTime,
-    ) -> Result<bool> {
-        let work =
-            move |sql: &mut dyn sql::Sql| uploads::checkpoint(sql, id, epoch, &staged, &hash, now);
-        self.engine.write("moving an upload on", work).await
-    }
-
-    /// Ends an upload and says what was staged of it; nothing when this repository has no such upload.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
-    pub async fn cancel_upload(&self, repo: &RepoName, id: UploadId) -> Result<Option<Staged>> {
-        let repo = repo.clone();
-        let work = move |sql: &mut dyn sql::Sql| uploads::cancel(sql, &repo, id);
-        self.engine.write("cancelling an upload", work).await
-    }
-
-    /// Uploads that nobody has touched since `before`, the stillest first.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn expired_uploads(
-        &self,
-        before: SystemTime,
-        limit: usize,
-    ) -> Result<Vec<(RepoName, UploadId)>> {
-        let find = move |sql: &mut dyn sql::Sql| uploads::expired(sql, before, limit);
-        self.engine
-            .read("looking for expired uploads", Effort::Page(limit), find)
-            .await
     }
 }
 

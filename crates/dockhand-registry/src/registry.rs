@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dockhand_oci::UploadId;
 
+use crate::adoptions::Adoptions;
 use crate::blob_store::BlobStore;
 use crate::error::Error;
 use crate::metadata::{Metadata, UploadLimits};
@@ -60,6 +61,7 @@ pub struct Registry {
     pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) metadata: Arc<Metadata>,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) adoptions: Arc<Adoptions>,
     pub(crate) settings: Arc<Settings>,
 }
 
@@ -67,11 +69,12 @@ impl Registry {
     /// A registry over its two stores.
     #[must_use]
     pub fn new(blobs: Arc<dyn BlobStore>, metadata: Arc<Metadata>, settings: Settings) -> Self {
-        let (sessions, settings) = (Arc::default(), Arc::new(settings));
+        let settings = Arc::new(settings);
         Self {
             blobs,
             metadata,
-            sessions,
+            sessions: Arc::default(),
+            adoptions: Arc::default(),
             settings,
         }
     }

@@ -2,17 +2,41 @@
 
 use std::time::SystemTime;
 
-use dockhand_oci::{RepoName, UploadId, Verified};
+use dockhand_oci::{Digest, RepoName, UploadId, Verified};
 use futures_util::StreamExt;
 
 use crate::blob_store::{BlobKey, StageWriter, Staged};
 use crate::error::Error;
 use crate::layout::blob_key;
-use crate::metadata::{BlobCommit, Committed, NextKey};
+use crate::metadata::{BlobCommit, Committed, MetadataError, NextKey};
 use crate::registry::Registry;
+
+#[cfg(test)]
+mod tests;
 
 /// How often a blob may vanish between being found and being linked before the push gives up.
 const SETTLE_TRIES: usize = 3;
+
+/// What a push asks for.
+struct Push<'a> {
+    repo: &'a RepoName,
+    proof: &'a Verified,
+    /// The upload that is over with it.
+    upload: Option<UploadId>,
+}
+
+impl Push<'_> {
+    fn commit(&self, generation: Option<u32>) -> BlobCommit {
+        BlobCommit {
+            repo: self.repo.clone(),
+            digest: *self.proof.digest(),
+            size: self.proof.size(),
+            generation,
+            upload: self.upload,
+            now: SystemTime::now(),
+        }
+    }
+}
 
 impl Registry {
     /// Makes verified bytes a blob of the repository: bytes first, then the one transaction that
@@ -25,53 +49,85 @@ impl Registry {
         id: UploadId,
         session: bool,
     ) -> Result<Verified, Error> {
-        let (digest, size) = (*proof.digest(), proof.size());
-        let commit = |generation| BlobCommit {
-            repo: repo.clone(),
-            digest,
-            size,
-            generation,
+        let digest = *proof.digest();
+        let push = Push {
+            repo,
+            proof: &proof,
             upload: session.then_some(id),
-            now: SystemTime::now(),
         };
-        let mut left = session;
+        let mut spare = None;
+        let adopting = self.adoptions.begin(&digest).await;
+        let settled = self.adopt_and_commit(&push, writer, &mut spare).await;
+        drop(adopting);
+        if let Some(generation) = spare {
+            self.take_back(&digest, generation).await;
+        }
+        // The stage of an upload keeps its bytes until the blob is one, and then they are left over.
+        if settled? || session {
+            self.discard_later(id, Staged::default());
+        }
+        Ok(proof)
+    }
+
+    /// Says whether what was staged is left over. `spare` is the generation of bytes that were
+    /// adopted and are surely not the blob.
+    async fn adopt_and_commit(
+        &self,
+        push: &Push<'_>,
+        writer: Box<dyn StageWriter>,
+        spare: &mut Option<u32>,
+    ) -> Result<bool, Error> {
+        let digest = *push.proof.digest();
         for _ in 0..SETTLE_TRIES {
             match self.metadata.next_key(&digest).await? {
                 NextKey::Live { key, size } if self.intact(&key, size).await => {
-                    if let Committed::Gone = self.metadata.commit_blob(commit(None)).await? {
-                        continue;
+                    match self.metadata.commit_blob(push.commit(None)).await? {
+                        Committed::Gone => {}
+                        Committed::Stored | Committed::Existed { .. } => return Ok(true),
                     }
-                    drop(writer);
-                    left = true;
                 }
                 NextKey::Live { key, .. } => {
                     // Bytes that were lost or cut short are healed by whoever pushes them again.
                     tracing::warn!(%digest, "a damaged blob is replaced by what was pushed again");
-                    writer.adopt(&proof, &key).await?;
-                    // The bytes are adopted, but the row went away meanwhile: nothing is linked.
-                    if let Committed::Gone = self.metadata.commit_blob(commit(None)).await? {
-                        return Err(Error::Busy);
-                    }
+                    writer.adopt(push.proof, &key).await?;
+                    return match self.metadata.commit_blob(push.commit(None)).await? {
+                        // The row went away meanwhile: nothing is linked.
+                        Committed::Gone => Err(Error::Busy),
+                        Committed::Stored | Committed::Existed { .. } => Ok(false),
+                    };
                 }
                 NextKey::Free { generation } => {
-                    writer.adopt(&proof, &blob_key(&digest, generation)).await?;
-                    let committed = self.metadata.commit_blob(commit(Some(generation))).await?;
-                    match committed {
-                        Committed::Existed { surplus: Some(key) } => {
-                            let blobs = self.blobs.clone();
-                            tokio::spawn(async move { blobs.delete(&key).await });
-                        }
-                        Committed::Stored | Committed::Existed { surplus: None } => {}
-                        Committed::Gone => return Err(Error::Busy),
-                    }
+                    writer
+                        .adopt(push.proof, &blob_key(&digest, generation))
+                        .await?;
+                    let committed = self.metadata.commit_blob(push.commit(Some(generation)));
+                    let committed = committed.await;
+                    *spare = is_spare(&committed).then_some(generation);
+                    return match committed? {
+                        Committed::Gone => Err(Error::Busy),
+                        Committed::Stored | Committed::Existed { .. } => Ok(false),
+                    };
                 }
             }
-            if left {
-                self.discard_later(id, Staged::default());
-            }
-            return Ok(proof);
         }
         Err(Error::Busy)
+    }
+
+    /// Deletes the bytes of a generation that no row names. Should it fail, they lie there until the
+    /// digest is pushed again.
+    async fn take_back(&self, digest: &Digest, generation: u32) {
+        let _alone = self.adoptions.none(digest).await;
+        let deleted = match self.metadata.claimed(digest, generation).await {
+            Ok(true) => return,
+            Ok(false) => self.blobs.delete(&blob_key(digest, generation)).await,
+            Err(error) => {
+                tracing::warn!(%digest, %error, "bytes without a row are left, which may be in use");
+                return;
+            }
+        };
+        if let Err(error) = deleted {
+            tracing::warn!(%digest, %error, "bytes without a row could not be deleted");
+        }
     }
 
     /// Whether the last byte of a blob is there: two system calls, no hash.
@@ -85,5 +141,15 @@ impl Registry {
             }
         }
         true
+    }
+}
+
+/// Whether bytes that were adopted are surely not the blob. When it is not known how the commit
+/// ended, they may be.
+fn is_spare(committed: &Result<Committed, MetadataError>) -> bool {
+    match committed {
+        Ok(Committed::Stored | Committed::Existed { surplus: None }) => false,
+        Ok(Committed::Existed { surplus: Some(_) } | Committed::Gone) => true,
+        Err(error) => error.is_refusal(),
     }
 }

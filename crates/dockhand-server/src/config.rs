@@ -159,7 +159,8 @@ section! {
         path: PathBuf = PathBuf::from("dockhand-data");
         /// `filesystem`, or `memory` for tests: that one forgets everything when it stops.
         backend: Backend = Backend::Filesystem;
-        /// Whether tags, manifests and blobs may be deleted over HTTP.
+        /// Whether tags, manifests and blobs may be deleted over HTTP. It frees no space yet: bytes that
+        /// nothing names any more stay on the disk until garbage collection, which is to come.
         delete: bool = true;
         /// Whether nothing may be written at all, for maintenance.
         readonly: bool = false;

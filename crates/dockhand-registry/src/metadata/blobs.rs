@@ -30,6 +30,8 @@ const LINKED_ANYWHERE: &str = "SELECT 1 FROM repository_blob WHERE digest = ?1 L
 const LAST_GENERATION: &str =
     "SELECT generation FROM blob WHERE digest = ?1 ORDER BY generation DESC LIMIT 1";
 
+const CLAIMED: &str = "SELECT 1 FROM blob WHERE digest = ?1 AND generation = ?2";
+
 const INSERT: &str = "INSERT INTO blob (digest, generation, key, size, state, created)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
 
@@ -103,6 +105,16 @@ pub(super) fn next_key(sql: &mut dyn Sql, digest: &Digest) -> Result<NextKey, Db
     let next = u32::try_from(last.unwrap_or(0).saturating_add(1));
     let generation = next.map_err(|_| DbError::damaged("the generations of a blob are used up"))?;
     Ok(NextKey::Free { generation })
+}
+
+/// Whether any row, live or not, names a generation.
+pub(super) fn claimed(
+    sql: &mut dyn Sql,
+    digest: &Digest,
+    generation: u32,
+) -> Result<bool, DbError> {
+    let generation = Value::Int(i64::from(generation));
+    exists(sql, CLAIMED, &[DigestKey::new(digest).value(), generation])
 }
 
 /// Makes durable bytes a blob of a repository, and ends the upload that brought them.

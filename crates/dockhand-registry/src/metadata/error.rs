@@ -46,6 +46,13 @@ pub enum MetadataError {
     },
 }
 
+impl MetadataError {
+    /// Whether the write that it answers has surely not happened, and never will.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Full | Self::Busy)
+    }
+}
+
 impl DbError {
     /// What it means when it came up while reading.
     pub(super) fn reading(self, doing: &'static str) -> MetadataError {

@@ -5,9 +5,10 @@ use std::time::SystemTime;
 use dockhand_oci::{RepoName, UploadId};
 
 use super::codec::{number, one_more, system_time, time, unsigned, word};
+use super::engine::Effort;
 use super::records::{NewUpload, Started, UploadRow};
-use super::repositories;
 use super::sql::{DbError, Row, Sql, Value, all, exists, first};
+use super::{Metadata, Result, repositories};
 use crate::blob_store::Staged;
 
 /// Counted as far as the limit and no further, so that the cost of a start has a bound.
@@ -36,8 +37,84 @@ pub(super) const EXPIRED: &str = "SELECT r.name, u.id
     FROM upload u CROSS JOIN repository r
     WHERE r.id = u.repository AND u.touched < ?1 ORDER BY u.touched LIMIT ?2";
 
+impl Metadata {
+    /// Begins an upload, unless too many are open.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn start_upload(&self, new: NewUpload) -> Result<Started> {
+        let work = move |sql: &mut dyn Sql| start(sql, &new);
+        self.engine.write("beginning an upload", work).await
+    }
+
+    /// Where an upload of this repository stands.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn upload(&self, repo: &RepoName, id: UploadId) -> Result<Option<UploadRow>> {
+        let repo = repo.clone();
+        let find = move |sql: &mut dyn Sql| find(sql, &repo, id);
+        self.engine
+            .read("looking for an upload", Effort::Point, find)
+            .await
+    }
+
+    /// Whether an upload is open in any repository.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn upload_known(&self, id: UploadId) -> Result<bool> {
+        let known = move |sql: &mut dyn Sql| known(sql, id);
+        self.engine
+            .read("looking for an upload", Effort::Point, known)
+            .await
+    }
+
+    /// Moves an upload to what is durable now, and its epoch on by one; `false` when the epoch is not
+    /// `epoch` any more: another writer was faster, or the upload is over.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn checkpoint_upload(
+        &self,
+        id: UploadId,
+        epoch: u64,
+        staged: Staged,
+        hash: Vec<u8>,
+        now: SystemTime,
+    ) -> Result<bool> {
+        let work = move |sql: &mut dyn Sql| checkpoint(sql, id, epoch, &staged, &hash, now);
+        self.engine.write("moving an upload on", work).await
+    }
+
+    /// Ends an upload and says what was staged of it; nothing when this repository has no such upload.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn cancel_upload(&self, repo: &RepoName, id: UploadId) -> Result<Option<Staged>> {
+        let repo = repo.clone();
+        let work = move |sql: &mut dyn Sql| cancel(sql, &repo, id);
+        self.engine.write("cancelling an upload", work).await
+    }
+
+    /// Uploads that nobody has touched since `before`, the stillest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn expired_uploads(
+        &self,
+        before: SystemTime,
+        limit: usize,
+    ) -> Result<Vec<(RepoName, UploadId)>> {
+        let find = move |sql: &mut dyn Sql| expired(sql, before, limit);
+        self.engine
+            .read("looking for expired uploads", Effort::Page(limit), find)
+            .await
+    }
+}
+
 /// Begins an upload, if not too many are open.
-pub(super) fn start(sql: &mut dyn Sql, new: &NewUpload) -> Result<Started, DbError> {
+pub(super) fn start(sql: &mut dyn Sql, new: &NewUpload) -> std::result::Result<Started, DbError> {
     let limits = &new.limits;
     let (here, all) = (i64::from(limits.per_repository), i64::from(limits.in_all));
     if first(sql, OPEN, &[Value::Int(all)], |row| row.int(0))?.unwrap_or(0) >= all {
@@ -70,7 +147,7 @@ pub(super) fn checkpoint(
     staged: &Staged,
     hash: &[u8],
     now: SystemTime,
-) -> Result<bool, DbError> {
+) -> std::result::Result<bool, DbError> {
     let params = [
         Value::Text(&id.to_string()),
         Value::Int(number(epoch)),
@@ -87,7 +164,7 @@ pub(super) fn find(
     sql: &mut dyn Sql,
     repo: &RepoName,
     id: UploadId,
-) -> Result<Option<UploadRow>, DbError> {
+) -> std::result::Result<Option<UploadRow>, DbError> {
     first(
         sql,
         FIND,
@@ -103,7 +180,7 @@ pub(super) fn find(
     )
 }
 
-fn staged(row: &dyn Row) -> Result<Staged, DbError> {
+fn staged(row: &dyn Row) -> std::result::Result<Staged, DbError> {
     Ok(Staged {
         length: unsigned(row.int(0)?)?,
         notes: row.blob(1)?.to_vec(),
@@ -111,12 +188,12 @@ fn staged(row: &dyn Row) -> Result<Staged, DbError> {
 }
 
 /// Whether any repository has this upload.
-pub(super) fn known(sql: &mut dyn Sql, id: UploadId) -> Result<bool, DbError> {
+pub(super) fn known(sql: &mut dyn Sql, id: UploadId) -> std::result::Result<bool, DbError> {
     exists(sql, KNOWN, &[Value::Text(&id.to_string())])
 }
 
 /// Ends an upload; none is no error, for then somebody else ended it.
-pub(super) fn remove(sql: &mut dyn Sql, id: UploadId) -> Result<(), DbError> {
+pub(super) fn remove(sql: &mut dyn Sql, id: UploadId) -> std::result::Result<(), DbError> {
     sql.execute(REMOVE, &[Value::Text(&id.to_string())])
         .map(|_| ())
 }
@@ -126,7 +203,7 @@ pub(super) fn cancel(
     sql: &mut dyn Sql,
     repo: &RepoName,
     id: UploadId,
-) -> Result<Option<Staged>, DbError> {
+) -> std::result::Result<Option<Staged>, DbError> {
     let found = find(sql, repo, id)?;
     if found.is_some() {
         remove(sql, id)?;
@@ -139,7 +216,7 @@ pub(super) fn expired(
     sql: &mut dyn Sql,
     before: SystemTime,
     limit: usize,
-) -> Result<Vec<(RepoName, UploadId)>, DbError> {
+) -> std::result::Result<Vec<(RepoName, UploadId)>, DbError> {
     let mut found = all(
         sql,
         EXPIRED,

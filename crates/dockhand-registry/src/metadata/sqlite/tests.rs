@@ -2,6 +2,7 @@
 
 use crate::metadata::Metadata;
 use crate::metadata::contract::contract_suite;
+use crate::metadata::sql::{DbError, Sql, first};
 
 mod batches;
 mod files;
@@ -9,6 +10,26 @@ mod plans;
 
 fn open() -> Metadata {
     Metadata::in_memory().unwrap()
+}
+
+/// Faults, for tests of the rules above.
+impl Metadata {
+    /// As if the disk were full, or had space again: the database may not grow, or may.
+    pub(crate) async fn play_full(&self, full: bool) {
+        let limit = move |sql: &mut dyn Sql| {
+            let pages = first(sql, "PRAGMA page_count", &[], |row| row.int(0))?;
+            let pages = pages.unwrap_or(0) + if full { 0 } else { 1 << 20 };
+            let pragma = format!("PRAGMA max_page_count = {pages}").leak();
+            first(sql, pragma, &[], |_| Ok(())).map(|_| ())
+        };
+        self.engine.write("limiting", limit).await.unwrap();
+    }
+
+    /// As if the disk failed under a write.
+    pub(crate) async fn play_broken(&self) {
+        let fail = |_: &mut dyn Sql| Err::<(), _>(DbError::Io("the disk failed on purpose".into()));
+        self.engine.write("failing", fail).await.unwrap_err();
+    }
 }
 
 contract_suite! { super::open:

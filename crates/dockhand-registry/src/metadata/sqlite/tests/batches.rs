@@ -8,7 +8,7 @@ use super::open;
 use crate::metadata::Metadata;
 use crate::metadata::engine::{Effort, Engine};
 use crate::metadata::error::MetadataError;
-use crate::metadata::sql::{DbError, Sql, Value, all, first};
+use crate::metadata::sql::{DbError, Sql, Value, all};
 use crate::metadata::sqlite::writer::QUEUE;
 
 const ADD: &str = "INSERT INTO repository (name, created) VALUES (?1, 0)";
@@ -169,22 +169,7 @@ async fn a_full_queue_turns_writers_away() {
 #[tokio::test]
 async fn a_full_disk_is_an_answer_and_passes() {
     let metadata = Arc::new(open());
-    let pages = |sql: &mut dyn Sql| first(sql, "PRAGMA page_count", &[], |row| row.int(0));
-    let pages = metadata
-        .engine
-        .write("counting", pages)
-        .await
-        .unwrap()
-        .unwrap();
-    let limit = |pages: i64| {
-        let pragma: &'static str = format!("PRAGMA max_page_count = {pages}").leak();
-        move |sql: &mut dyn Sql| first(sql, pragma, &[], |_| Ok(())).map(|_| ())
-    };
-    metadata
-        .engine
-        .write("limiting", limit(pages))
-        .await
-        .unwrap();
+    metadata.play_full(true).await;
     let big: &'static str = "n".repeat(100_000).leak();
     let held = hold(&metadata).await;
     let jobs = [submit(&metadata, add("small")), submit(&metadata, add(big))];
@@ -199,11 +184,7 @@ async fn a_full_disk_is_an_answer_and_passes() {
     );
     let kept = names(&metadata.engine).await;
     assert_eq!(kept.contains(&"small".to_owned()), small.is_ok());
-    metadata
-        .engine
-        .write("limiting", limit(1 << 20))
-        .await
-        .unwrap();
+    metadata.play_full(false).await;
     submit(&metadata, add(big)).await.unwrap().unwrap();
     metadata.ready().await.unwrap();
 }
