@@ -30,18 +30,28 @@ pub(crate) struct Session {
 impl Sessions {
     /// Waits for the turn of this request.
     pub(crate) async fn enter(&self, id: UploadId) -> Result<Session, Error> {
-        let turn = {
-            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(all.entry(id).or_default())
-        };
-        let mut session = Session {
+        let (mut session, turn) = self.come(id);
+        let guard = tokio::time::timeout(WAIT, turn.lock_owned()).await;
+        session.guard = Some(guard.map_err(|_| Error::UploadBusy(id))?);
+        Ok(session)
+    }
+
+    /// Takes the turn if it is nobody's.
+    pub(crate) fn try_enter(&self, id: UploadId) -> Option<Session> {
+        let (mut session, turn) = self.come(id);
+        session.guard = Some(turn.try_lock_owned().ok()?);
+        Some(session)
+    }
+
+    fn come(&self, id: UploadId) -> (Session, Turn) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = Arc::clone(all.entry(id).or_default());
+        let session = Session {
             id,
             guard: None,
             all: Arc::clone(&self.0),
         };
-        let guard = tokio::time::timeout(WAIT, turn.lock_owned()).await;
-        session.guard = Some(guard.map_err(|_| Error::UploadBusy(id))?);
-        Ok(session)
+        (session, turn)
     }
 }
 
@@ -72,7 +82,9 @@ mod tests {
             sessions.enter(id).await,
             Err(Error::UploadBusy(_))
         ));
+        assert!(sessions.try_enter(id).is_none());
         drop(first);
+        drop(sessions.try_enter(id).unwrap());
         drop(sessions.enter(id).await.unwrap());
         assert!(sessions.0.lock().unwrap().is_empty());
     }

@@ -22,14 +22,18 @@ impl Registry {
         let mut dropped = 0;
         loop {
             let expired = self.metadata.expired_uploads(before, BATCH).await?;
-            for (repo, id) in &expired {
-                let _turn = self.sessions.enter(*id).await?;
-                if let Some(staged) = self.metadata.cancel_upload(repo, *id).await? {
+            let so_far = dropped;
+            for id in &expired {
+                // Whoever writes to it now will have touched it in a moment.
+                let Some(_turn) = self.sessions.try_enter(*id) else {
+                    continue;
+                };
+                if let Some(staged) = self.metadata.expire_upload(*id, before).await? {
                     self.blobs.discard(*id, &staged).await?;
                     dropped += 1;
                 }
             }
-            if expired.len() < BATCH {
+            if expired.len() < BATCH || dropped == so_far {
                 return Ok(dropped);
             }
         }
@@ -49,5 +53,59 @@ impl Registry {
             }
         }
         Ok(dropped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use dockhand_oci::UploadId;
+
+    use super::*;
+    use crate::Settings;
+    use crate::blob_store::memory::Memory;
+    use crate::metadata::{Metadata, NewUpload};
+
+    /// A registry with so many uploads that have expired.
+    async fn with_expired(uploads: usize) -> Registry {
+        let metadata = Arc::new(Metadata::in_memory().unwrap());
+        let settings = Settings::default();
+        for bits in 0..uploads {
+            let new = NewUpload {
+                repo: "app".parse().unwrap(),
+                id: UploadId::from_random(bits as u128),
+                hash: Vec::new(),
+                now: SystemTime::now() - 2 * settings.upload_expiry - Duration::from_secs(1),
+                limits: settings.uploads.clone(),
+            };
+            metadata.start_upload(new).await.unwrap();
+        }
+        Registry::new(Arc::new(Memory::new()), metadata, settings)
+    }
+
+    fn enter(registry: &Registry, uploads: usize) -> Vec<crate::sessions::Session> {
+        let ids = (0..uploads).map(|bits| UploadId::from_random(bits as u128));
+        let turns = ids.map(|id| registry.sessions.try_enter(id).unwrap());
+        turns.collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_written_to_is_passed_over() {
+        let registry = with_expired(BATCH + 20).await;
+        let writing = enter(&registry, 7);
+        assert_eq!(registry.sweep_expired().await.unwrap(), BATCH + 13);
+        drop(writing);
+        assert_eq!(registry.sweep_expired().await.unwrap(), 7);
+        assert_eq!(registry.sweep_expired().await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_gets_nowhere_is_the_last() {
+        let registry = with_expired(BATCH + 20).await;
+        let writing = enter(&registry, BATCH + 20);
+        assert_eq!(registry.sweep_expired().await.unwrap(), 0);
+        drop(writing);
     }
 }

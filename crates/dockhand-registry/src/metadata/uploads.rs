@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use dockhand_oci::{RepoName, UploadId};
 
-use super::codec::{number, one_more, system_time, time, unsigned, word};
+use super::codec::{number, system_time, time, unsigned, word};
 use super::engine::Effort;
 use super::records::{NewUpload, Started, UploadRow};
 use super::sql::{DbError, Row, Sql, Value, all, exists, first};
@@ -33,9 +33,10 @@ const KNOWN: &str = "SELECT 1 FROM upload WHERE id = ?1";
 const REMOVE: &str = "DELETE FROM upload WHERE id = ?1";
 
 /// Those that have lain still the longest.
-pub(super) const EXPIRED: &str = "SELECT r.name, u.id
-    FROM upload u CROSS JOIN repository r
-    WHERE r.id = u.repository AND u.touched < ?1 ORDER BY u.touched LIMIT ?2";
+pub(super) const EXPIRED: &str =
+    "SELECT id FROM upload WHERE touched < ?1 ORDER BY touched LIMIT ?2";
+
+const STILL: &str = "SELECT length, notes FROM upload WHERE id = ?1 AND touched < ?2";
 
 impl Metadata {
     /// Begins an upload, unless too many are open.
@@ -97,15 +98,21 @@ impl Metadata {
         self.engine.write("cancelling an upload", work).await
     }
 
+    /// Ends an upload that nobody has touched since `before`, and says what was staged of it; nothing
+    /// when somebody has, or it is over.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn expire_upload(&self, id: UploadId, before: SystemTime) -> Result<Option<Staged>> {
+        let work = move |sql: &mut dyn Sql| expire(sql, id, before);
+        self.engine.write("dropping an expired upload", work).await
+    }
+
     /// Uploads that nobody has touched since `before`, the stillest first.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn expired_uploads(
-        &self,
-        before: SystemTime,
-        limit: usize,
-    ) -> Result<Vec<(RepoName, UploadId)>> {
+    pub async fn expired_uploads(&self, before: SystemTime, limit: usize) -> Result<Vec<UploadId>> {
         let find = move |sql: &mut dyn Sql| expired(sql, before, limit);
         self.engine
             .read("looking for expired uploads", Effort::Page(limit), find)
@@ -211,18 +218,27 @@ pub(super) fn cancel(
     Ok(found.map(|row| row.staged))
 }
 
+/// Ends an upload that nobody has touched since `before`.
+pub(super) fn expire(
+    sql: &mut dyn Sql,
+    id: UploadId,
+    before: SystemTime,
+) -> std::result::Result<Option<Staged>, DbError> {
+    let params = [Value::Text(&id.to_string()), Value::Int(time(before))];
+    let found = first(sql, STILL, &params, staged)?;
+    if found.is_some() {
+        remove(sql, id)?;
+    }
+    Ok(found)
+}
+
 /// Uploads that nobody has touched since `before`, the stillest first.
 pub(super) fn expired(
     sql: &mut dyn Sql,
     before: SystemTime,
     limit: usize,
-) -> std::result::Result<Vec<(RepoName, UploadId)>, DbError> {
-    let mut found = all(
-        sql,
-        EXPIRED,
-        &[Value::Int(time(before)), one_more(limit)],
-        |row| Ok((word(row.text(0)?)?, word(row.text(1)?)?)),
-    )?;
-    found.truncate(limit);
-    Ok(found)
+) -> std::result::Result<Vec<UploadId>, DbError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let params = [Value::Int(time(before)), Value::Int(limit)];
+    all(sql, EXPIRED, &params, |row| word(row.text(0)?))
 }

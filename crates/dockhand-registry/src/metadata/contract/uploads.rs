@@ -95,13 +95,9 @@ pub(in crate::metadata) async fn expire_when_nobody_touches_them(m: &Metadata) {
         m.start_upload(new_upload("a", bits, second)).await.unwrap();
     }
     m.start_upload(new_upload("b", 4, 5)).await.unwrap();
-    let (a, b) = (repo("a"), repo("b"));
     let expired = |second, limit| m.expired_uploads(at(second), limit);
     assert_eq!(expired(5, 10).await.unwrap(), []);
-    assert_eq!(
-        expired(21, 2).await.unwrap(),
-        [(b.clone(), id(4)), (a.clone(), id(2))]
-    );
+    assert_eq!(expired(21, 2).await.unwrap(), [id(4), id(2)]);
     let staged = Staged {
         length: 1,
         notes: Vec::new(),
@@ -111,6 +107,12 @@ pub(in crate::metadata) async fn expire_when_nobody_touches_them(m: &Metadata) {
             .await
             .unwrap()
     );
-    let all = [(a.clone(), id(2)), (a.clone(), id(3)), (a, id(1))];
-    assert_eq!(expired(40, 10).await.unwrap(), all);
+    assert_eq!(expired(40, 10).await.unwrap(), [id(2), id(3), id(1)]);
+    // Whoever was touched between the list and the end stays.
+    assert_eq!(m.expire_upload(id(4), at(40)).await.unwrap(), None);
+    assert!(m.upload_known(id(4)).await.unwrap());
+    let ended = m.expire_upload(id(2), at(40)).await.unwrap();
+    assert_eq!(ended, Some(Staged::default()));
+    assert_eq!(m.expire_upload(id(2), at(40)).await.unwrap(), None);
+    assert_eq!(expired(40, 10).await.unwrap(), [id(3), id(1)]);
 }
