@@ -14,6 +14,9 @@ use crate::ingest::{Body, ingest};
 use crate::metadata::{NewUpload, Started, UploadRow};
 use crate::registry::{Registry, new_upload_id, to_the_end};
 
+#[cfg(test)]
+mod tests;
+
 /// How long a question for the status waits for a request that is writing; then it is told what is
 /// safe so far.
 const STATUS_WAIT: Duration = Duration::from_secs(2);
@@ -71,7 +74,7 @@ impl Registry {
     /// Where an upload stands.
     ///
     /// # Errors
-    /// [`Error::UploadUnknown`].
+    /// [`Error::UploadUnknown`], also when its bytes are lost.
     pub async fn upload_status(
         &self,
         repo: &RepoName,
@@ -83,7 +86,11 @@ impl Registry {
         if row.staged.length > 0
             && let Err(error) = self.blobs.read_staged(id, &row.staged).await
         {
-            return Err(self.bury(repo, id, error).await);
+            // Who writes to it ends it; a question changes nothing.
+            return Err(match error {
+                StoreError::StageLost { .. } => Error::UploadUnknown(id),
+                error => error.into(),
+            });
         }
         Ok(UploadStatus {
             id,
