@@ -34,9 +34,9 @@ mod contract;
 
 pub use error::{Cause, MetadataError};
 pub use records::{
-    BlobCommit, BlobDeleted, BlobRow, Committed, Deleted, Edge, Keyset, ManifestPut, ManifestRow,
-    NewUpload, NextKey, Precondition, Put, Referrer, ReferrersQuery, Rows, Started, TagEvent,
-    UploadLimits, UploadRow,
+    BlobCommit, BlobDeleted, BlobRow, Checkpoint, Committed, Deleted, Edge, Keyset, ManifestPut,
+    ManifestRow, NewUpload, NextKey, Precondition, Put, Referrer, ReferrersQuery, Rows, Started,
+    TagEvent, UploadLimits, UploadRow,
 };
 
 type Result<T> = std::result::Result<T, MetadataError>;

@@ -43,6 +43,13 @@ impl Sessions {
         Some(session)
     }
 
+    /// How many write to an upload or wait for their turn.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self, id: UploadId) -> usize {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&id).map_or(0, |turn| Arc::strong_count(turn) - 1)
+    }
+
     fn come(&self, id: UploadId) -> (Session, Turn) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let turn = Arc::clone(all.entry(id).or_default());

@@ -1,12 +1,12 @@
 //! Uploads: begun, appended to, asked for, finished, cancelled; or done in one go.
 //!
 //! An upload stands where its last acknowledged (or cut) request left it. A request that fails for a
-//! reason of its content leaves it where it was; one whose connection is cut keeps what had come.
+//! reason of its content leaves it where it was; one whose connection is cut keeps what had come,
+//! as far as whoever tries again can be understood: see `open`.
 
 use std::time::{Duration, SystemTime};
 
 use dockhand_oci::{Algorithm, ContentRange, Digest, Hasher, RepoName, UploadId, Verified};
-use futures_util::StreamExt;
 
 use crate::blob_store::{StageWriter, Staged, StoreError};
 use crate::error::Error;
@@ -14,8 +14,11 @@ use crate::ingest::{Body, ingest};
 use crate::metadata::{NewUpload, Started, UploadRow};
 use crate::registry::{Registry, new_upload_id, to_the_end};
 
+mod open;
 #[cfg(test)]
 mod tests;
+
+use open::Intent;
 
 /// How long a question for the status waits for a request that is writing; then it is told what is
 /// safe so far.
@@ -107,17 +110,16 @@ impl Registry {
         &self,
         repo: &RepoName,
         id: UploadId,
-        chunk: Chunk,
+        mut chunk: Chunk,
     ) -> Result<UploadStatus, Error> {
         self.may_write()?;
         let (this, repo) = (self.clone(), repo.clone());
         to_the_end(async move {
-            let _turn = this.sessions.enter(id).await?;
-            let row = this.upload_row(&repo, id).await?;
-            check_order(id, &row, chunk.range)?;
-            let hash = resume(&row)?;
-            let (writer, hash) = this.take(&repo, id, &row, hash, chunk).await?;
-            let offset = this.checkpoint(id, &row, writer, &hash).await?;
+            let upload = this
+                .open_upload(repo, id, &mut chunk, Intent::Append)
+                .await?;
+            let (writer, hash) = upload.take(upload.hash()?, chunk).await?;
+            let offset = upload.checkpoint(writer, &hash).await?;
             Ok(UploadStatus { id, offset })
         })
         .await
@@ -133,24 +135,24 @@ impl Registry {
         repo: &RepoName,
         id: UploadId,
         digest: Digest,
-        chunk: Chunk,
+        mut chunk: Chunk,
     ) -> Result<Verified, Error> {
         self.may_write()?;
         let (this, repo) = (self.clone(), repo.clone());
         to_the_end(async move {
-            let _turn = this.sessions.enter(id).await?;
-            let row = this.upload_row(&repo, id).await?;
-            check_order(id, &row, chunk.range)?;
-            let hash = match row.staged.length {
+            let upload = this
+                .open_upload(repo, id, &mut chunk, Intent::Finish)
+                .await?;
+            let hash = match upload.row.staged.length {
                 0 => Hasher::new(digest.algorithm()),
-                _ => resume(&row)?,
+                _ => upload.hash()?,
             };
-            let (mut writer, mut hash) = this.take(&repo, id, &row, hash, chunk).await?;
+            let (mut writer, mut hash) = upload.take(hash, chunk).await?;
             if hash.algorithm() != digest.algorithm() {
-                (writer, hash) = this.hash_again(id, writer, digest.algorithm()).await?;
+                (writer, hash) = upload.hash_again(writer, digest.algorithm()).await?;
             }
             let proof = hash.verify(&digest)?;
-            this.settle(&repo, writer, proof, id, true).await
+            this.settle(&upload.repo, writer, proof, id, true).await
         })
         .await
     }
@@ -206,58 +208,19 @@ impl Registry {
         Ok(())
     }
 
-    async fn upload_row(&self, repo: &RepoName, id: UploadId) -> Result<UploadRow, Error> {
+    pub(crate) async fn upload_row(
+        &self,
+        repo: &RepoName,
+        id: UploadId,
+    ) -> Result<UploadRow, Error> {
         self.metadata
             .upload(repo, id)
             .await?
             .ok_or(Error::UploadUnknown(id))
     }
 
-    /// Takes a chunk into the stage. When the connection is cut, what came is kept before the error
-    /// is passed on.
-    async fn take(
-        &self,
-        repo: &RepoName,
-        id: UploadId,
-        row: &UploadRow,
-        hash: Hasher,
-        chunk: Chunk,
-    ) -> Result<(Box<dyn StageWriter>, Hasher), Error> {
-        let mut writer = match self.blobs.stage(id, &row.staged).await {
-            Ok(writer) => writer,
-            Err(error) => return Err(self.bury(repo, id, error).await),
-        };
-        let (hash, outcome) = self.pour(&mut *writer, hash, chunk).await;
-        let hash = match (hash, outcome) {
-            (Some(hash), Ok(())) => hash,
-            (Some(hash), Err(Error::Body(cut))) => {
-                self.checkpoint(id, row, writer, &hash).await?;
-                return Err(Error::Body(cut));
-            }
-            (_, Err(error)) => return Err(error),
-            (None, Ok(())) => return Err(Error::Unavailable),
-        };
-        Ok((writer, hash))
-    }
-
-    /// Ends an upload whose staged bytes are gone, as they are after a sync that failed: the client
-    /// begins anew instead of being promised what nobody has. Other errors pass.
-    async fn bury(&self, repo: &RepoName, id: UploadId, error: StoreError) -> Error {
-        let StoreError::StageLost { .. } = error else {
-            return error.into();
-        };
-        tracing::error!(%id, %error, "an upload has lost its bytes and is dropped");
-        match self.metadata.cancel_upload(repo, id).await {
-            Ok(staged) => {
-                self.discard_later(id, staged.unwrap_or_default());
-                Error::UploadUnknown(id)
-            }
-            Err(error) => error.into(),
-        }
-    }
-
     /// Streams a chunk through hash and stage and holds the client to what it announced.
-    async fn pour(
+    pub(crate) async fn pour(
         &self,
         writer: &mut dyn StageWriter,
         hash: Hasher,
@@ -276,51 +239,6 @@ impl Registry {
         (hash, outcome)
     }
 
-    /// Makes what an upload has so far durable, and says where it stands.
-    async fn checkpoint(
-        &self,
-        id: UploadId,
-        row: &UploadRow,
-        writer: Box<dyn StageWriter>,
-        hash: &Hasher,
-    ) -> Result<u64, Error> {
-        let offset = hash.length();
-        if offset == row.staged.length {
-            return Ok(offset);
-        }
-        let staged = writer.sync().await?;
-        let (hash, now) = (hash.save(), SystemTime::now());
-        match self
-            .metadata
-            .checkpoint_upload(id, row.epoch, staged, hash, now)
-            .await?
-        {
-            true => Ok(offset),
-            false => Err(Error::UploadBusy(id)),
-        }
-    }
-
-    /// Hashes a stage by the algorithm that was named only at its end.
-    async fn hash_again(
-        &self,
-        id: UploadId,
-        writer: Box<dyn StageWriter>,
-        algorithm: Algorithm,
-    ) -> Result<(Box<dyn StageWriter>, Hasher), Error> {
-        let staged = writer.sync().await?;
-        let mut bytes = self.blobs.read_staged(id, &staged).await?;
-        let mut hash = Hasher::new(algorithm);
-        while let Some(chunk) = bytes.next().await {
-            let chunk = chunk?;
-            let running = tokio::task::spawn_blocking(move || {
-                hash.update(&chunk);
-                hash
-            });
-            hash = running.await.map_err(|e| Error::Internal(Box::new(e)))?;
-        }
-        Ok((self.blobs.stage(id, &staged).await?, hash))
-    }
-
     /// Forgets the bytes of an upload that is over; nobody waits for it.
     pub(crate) fn discard_later(&self, id: UploadId, staged: Staged) {
         let blobs = self.blobs.clone();
@@ -329,23 +247,5 @@ impl Registry {
                 tracing::warn!(%id, %error, "the staged bytes of an upload could not be dropped");
             }
         });
-    }
-}
-
-fn resume(row: &UploadRow) -> Result<Hasher, Error> {
-    let hash = Hasher::resume(&row.hash).filter(|hash| hash.length() == row.staged.length);
-    hash.ok_or_else(|| Error::Internal("the saved hash of an upload cannot be read".into()))
-}
-
-/// A chunk that names its place has to begin where the upload stands.
-/// <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-a-blob-in-chunks>
-fn check_order(id: UploadId, row: &UploadRow, range: Option<ContentRange>) -> Result<(), Error> {
-    match range {
-        Some(range) if range.start != row.staged.length => Err(Error::ChunkOutOfOrder {
-            id,
-            at: row.staged.length,
-            start: range.start,
-        }),
-        _ => Ok(()),
     }
 }

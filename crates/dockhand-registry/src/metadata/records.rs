@@ -132,6 +132,23 @@ pub struct UploadRow {
     pub hash: Vec<u8>,
     /// When it began.
     pub started: SystemTime,
+    /// Whether all its bytes came by finishing requests that were cut.
+    pub cut_put: bool,
+}
+
+/// Where an upload is to stand from now on.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    /// The epoch that its writer began from.
+    pub epoch: u64,
+    /// What is durable of it.
+    pub staged: Staged,
+    /// The state of its hash behind those bytes.
+    pub hash: Vec<u8>,
+    /// Whether all its bytes came by finishing requests that were cut.
+    pub cut_put: bool,
+    /// The time.
+    pub now: SystemTime,
 }
 
 /// Under what a blob may be stored.

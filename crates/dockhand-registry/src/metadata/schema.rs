@@ -7,7 +7,7 @@
 //! accounts own repositories by their id.
 
 /// Every migration, in order. Each runs in one transaction that also counts `store.format` up.
-pub(super) const MIGRATIONS: [&str; 1] = [FIRST];
+pub(super) const MIGRATIONS: [&str; 2] = [FIRST, CUT_PUT];
 
 /// The format that this program reads and writes.
 pub(super) const FORMAT: i64 = MIGRATIONS.len() as i64;
@@ -134,3 +134,6 @@ CREATE TABLE upload (
 CREATE INDEX upload_by_repository ON upload (repository);
 CREATE INDEX upload_by_touched ON upload (touched);
 ";
+
+/// Whether all bytes of an upload came by finishing requests that were cut.
+const CUT_PUT: &str = "ALTER TABLE upload ADD COLUMN cut_put <int> NOT NULL DEFAULT 0;";

@@ -6,7 +6,7 @@ use dockhand_oci::{RepoName, UploadId};
 
 use super::codec::{number, system_time, time, unsigned, word};
 use super::engine::Effort;
-use super::records::{NewUpload, Started, UploadRow};
+use super::records::{Checkpoint, NewUpload, Started, UploadRow};
 use super::sql::{DbError, Row, Sql, Value, all, exists, first};
 use super::{Metadata, Result, repositories};
 use crate::blob_store::Staged;
@@ -21,10 +21,11 @@ const START: &str =
     VALUES (?1, ?2, 0, 0, ?3, ?4, ?5, ?5)";
 
 const CHECKPOINT: &str =
-    "UPDATE upload SET epoch = epoch + 1, length = ?3, notes = ?4, hash = ?5, touched = ?6
+    "UPDATE upload SET epoch = epoch + 1, length = ?3, notes = ?4, hash = ?5, touched = ?6,
+        cut_put = ?7
     WHERE id = ?1 AND epoch = ?2";
 
-const FIND: &str = "SELECT u.length, u.notes, u.epoch, u.hash, u.started
+const FIND: &str = "SELECT u.length, u.notes, u.epoch, u.hash, u.started, u.cut_put
     FROM upload u JOIN repository r ON r.id = u.repository
     WHERE u.id = ?1 AND r.name = ?2";
 
@@ -71,20 +72,13 @@ impl Metadata {
             .await
     }
 
-    /// Moves an upload to what is durable now, and its epoch on by one; `false` when the epoch is not
-    /// `epoch` any more: another writer was faster, or the upload is over.
+    /// Moves an upload to what is durable now, and its epoch on by one; `false` when its epoch is
+    /// another one: another writer was faster, or the upload is over.
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn checkpoint_upload(
-        &self,
-        id: UploadId,
-        epoch: u64,
-        staged: Staged,
-        hash: Vec<u8>,
-        now: SystemTime,
-    ) -> Result<bool> {
-        let work = move |sql: &mut dyn Sql| checkpoint(sql, id, epoch, &staged, &hash, now);
+    pub async fn checkpoint_upload(&self, id: UploadId, to: Checkpoint) -> Result<bool> {
+        let work = move |sql: &mut dyn Sql| checkpoint(sql, id, &to);
         self.engine.write("moving an upload on", work).await
     }
 
@@ -146,22 +140,20 @@ pub(super) fn start(sql: &mut dyn Sql, new: &NewUpload) -> std::result::Result<S
     Ok(Started::Yes)
 }
 
-/// Moves an upload on, if nobody has since `epoch`.
+/// Moves an upload on, if nobody has since that epoch.
 pub(super) fn checkpoint(
     sql: &mut dyn Sql,
     id: UploadId,
-    epoch: u64,
-    staged: &Staged,
-    hash: &[u8],
-    now: SystemTime,
+    to: &Checkpoint,
 ) -> std::result::Result<bool, DbError> {
     let params = [
         Value::Text(&id.to_string()),
-        Value::Int(number(epoch)),
-        Value::Int(number(staged.length)),
-        Value::Blob(&staged.notes),
-        Value::Blob(hash),
-        Value::Int(time(now)),
+        Value::Int(number(to.epoch)),
+        Value::Int(number(to.staged.length)),
+        Value::Blob(&to.staged.notes),
+        Value::Blob(&to.hash),
+        Value::Int(time(to.now)),
+        Value::Int(i64::from(to.cut_put)),
     ];
     Ok(sql.execute(CHECKPOINT, &params)? == 1)
 }
@@ -182,6 +174,7 @@ pub(super) fn find(
                 epoch: unsigned(row.int(2)?)?,
                 hash: row.blob(3)?.to_vec(),
                 started: system_time(row.int(4)?),
+                cut_put: row.int(5)? != 0,
             })
         },
     )

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::blob_store::Staged;
-use crate::metadata::Started;
+use crate::metadata::{Checkpoint, Started};
 
 fn id(bits: u128) -> UploadId {
     UploadId::from_random(bits)
@@ -20,7 +20,7 @@ pub(in crate::metadata) async fn go_on_where_they_stand(m: &Metadata) {
         (row.epoch, row.staged, row.started),
         (0, Staged::default(), at(5))
     );
-    assert_eq!(row.hash, vec![7; 41]);
+    assert_eq!((row.hash, row.cut_put), (vec![7; 41], false));
     assert_eq!(
         m.upload(&repo("b"), id(1)).await.unwrap(),
         None,
@@ -30,11 +30,21 @@ pub(in crate::metadata) async fn go_on_where_they_stand(m: &Metadata) {
         length: 1 << 40,
         notes: b"parts".to_vec(),
     };
-    let step = |epoch| m.checkpoint_upload(id(1), epoch, staged.clone(), hash.clone(), at(6));
+    let step = |epoch| {
+        let to = Checkpoint {
+            epoch,
+            staged: staged.clone(),
+            hash: hash.clone(),
+            cut_put: true,
+            now: at(6),
+        };
+        m.checkpoint_upload(id(1), to)
+    };
     assert!(step(0).await.unwrap());
     assert!(!step(0).await.unwrap(), "the epoch has moved on");
     let row = m.upload(&a, id(1)).await.unwrap().unwrap();
     assert_eq!((row.epoch, &row.staged, &row.hash), (1, &staged, &hash));
+    assert!(row.cut_put);
     assert!(m.upload_known(id(1)).await.unwrap());
     assert_eq!(m.cancel_upload(&repo("b"), id(1)).await.unwrap(), None);
     assert_eq!(
@@ -98,15 +108,14 @@ pub(in crate::metadata) async fn expire_when_nobody_touches_them(m: &Metadata) {
     let expired = |second, limit| m.expired_uploads(at(second), limit);
     assert_eq!(expired(5, 10).await.unwrap(), []);
     assert_eq!(expired(21, 2).await.unwrap(), [id(4), id(2)]);
-    let staged = Staged {
-        length: 1,
-        notes: Vec::new(),
+    let touch = Checkpoint {
+        epoch: 0,
+        staged: Staged::default(),
+        hash: vec![1],
+        cut_put: false,
+        now: at(40),
     };
-    assert!(
-        m.checkpoint_upload(id(4), 0, staged, vec![1], at(40))
-            .await
-            .unwrap()
-    );
+    assert!(m.checkpoint_upload(id(4), touch).await.unwrap());
     assert_eq!(expired(40, 10).await.unwrap(), [id(2), id(3), id(1)]);
     // Whoever was touched between the list and the end stays.
     assert_eq!(m.expire_upload(id(4), at(40)).await.unwrap(), None);
