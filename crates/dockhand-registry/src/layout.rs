@@ -3,6 +3,7 @@
 //! ```text
 //! <root>/
 //! ├── dockhand.db, -wal, -shm                    the metadata (SQLite)
+//! ├── dockhand.reserve                           space for deletes on a disk that is full
 //! ├── dockhand.lock                              held by the one process that owns the folder
 //! ├── uploads/<upload id>                        bytes that have come but are no blob yet
 //! └── docker/registry/v2/blobs/
@@ -24,6 +25,8 @@ pub const BLOBS: &str = "docker/registry/v2/blobs";
 pub const UPLOADS: &str = "uploads";
 /// The metadata, below the root.
 pub const DATABASE: &str = "dockhand.db";
+/// Ends the name of the file beside the metadata that takes up space.
+pub const RESERVE: &str = "reserve";
 /// The lock of the owner, below the root.
 pub const LOCK: &str = "dockhand.lock";
 

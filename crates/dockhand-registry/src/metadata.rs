@@ -4,6 +4,7 @@
 //! write is durable when it returns; a read waits for no writer and sees every write that was answered.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use dockhand_oci::{Digest, Reference, RepoName, Tag};
@@ -87,6 +88,21 @@ impl Metadata {
         // The mark goes with the outcome, which is dropped only after the commit, whoever waits.
         let work = move |sql: &mut dyn sql::Sql| Ok((work(sql)?, writing));
         let (outcome, _writing) = self.engine.write(doing, work).await?;
+        Ok(outcome)
+    }
+
+    /// As [`Metadata::change`], for what deletes: a full disk does not refuse it.
+    async fn delete<T, F>(&self, doing: &'static str, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn sql::Sql) -> std::result::Result<T, sql::DbError>
+            + Clone
+            + Send
+            + 'static,
+    {
+        let writing = Arc::new(self.recent.writing());
+        let work = move |sql: &mut dyn sql::Sql| Ok((work(sql)?, writing));
+        let (outcome, _writing) = self.engine.make_room(doing, work).await?;
         Ok(outcome)
     }
 
@@ -188,7 +204,7 @@ impl Metadata {
     pub async fn delete_blob(&self, repo: &RepoName, digest: &Digest) -> Result<BlobDeleted> {
         let (repo, digest) = (repo.clone(), *digest);
         let work = move |sql: &mut dyn sql::Sql| blobs::delete(sql, &repo, &digest);
-        self.change("deleting a blob", work).await
+        self.delete("deleting a blob", work).await
     }
 }
 
@@ -246,7 +262,7 @@ impl Metadata {
     ) -> Result<Deleted> {
         let (repo, tag, only_if) = (repo.clone(), tag.clone(), only_if.clone());
         let work = move |sql: &mut dyn sql::Sql| tags::delete(sql, &repo, &tag, &only_if, now);
-        self.change("deleting a tag", work).await
+        self.delete("deleting a tag", work).await
     }
 
     /// Deletes a manifest with every tag that points at it, each of which is remembered.
@@ -263,7 +279,7 @@ impl Metadata {
         let (repo, digest, only_if) = (repo.clone(), *digest, only_if.clone());
         let work =
             move |sql: &mut dyn sql::Sql| manifests::delete(sql, &repo, &digest, &only_if, now);
-        self.change("deleting a manifest", work).await
+        self.delete("deleting a manifest", work).await
     }
 
     /// A page of the tags of a repository, in the order of their bytes; nothing when the repository

@@ -1,5 +1,5 @@
-//! A disk that fills up under pushes: they are refused cleanly, reads go on, nothing acknowledged is
-//! lost, and pushes succeed again when there is space.
+//! A disk that fills up under pushes: they are refused cleanly, reads and deletes go on, nothing
+//! acknowledged is lost, and pushes succeed again when there is space.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 use super::content::{Blob, Sha};
 use super::oracle::bytes_below;
 use super::site::{self, Mount};
-use super::target::{Server, Target};
+use super::target::{Kind, Server, Target};
 use super::wire::{ANY, Body, Client, Reply, path_of, with_query};
 
 /// What runs out.
@@ -31,6 +31,8 @@ pub(crate) enum Scarce {
 const CLIENTS: usize = 4;
 /// Each client goes on until so many of its pushes were refused.
 const REFUSALS: usize = 6;
+/// How many tags are deleted while the disk is full, before a restart and after it.
+const DELETES: usize = 20;
 /// No push takes longer, whatever the disk does.
 const LONGEST: Duration = Duration::from_secs(15);
 /// How soon the bytes of refused pushes are gone, and how soon pushes succeed when there is space.
@@ -66,7 +68,7 @@ pub(crate) fn run(scarce: Scarce, target: &Target, work: &Path, mut rng: Rng) ->
     fill(&server, &stored, scarce, &mut rng)?;
     server.check_alive().context("while the disk is full")?;
     stored.check(&server).context("while the disk is full")?;
-    let deleted = check_delete(&server, &stored).context("a delete while the disk is full")?;
+    let deleted = check_deletes(&server, &stored, target.kind).context("while the disk is full")?;
     if let Some(uploads) = target.kind.uploads(&data) {
         wait_until_empty(&uploads)?;
     }
@@ -77,6 +79,7 @@ pub(crate) fn run(scarce: Scarce, target: &Target, work: &Path, mut rng: Rng) ->
     stored
         .check(&server)
         .context("after a restart on a full disk")?;
+    check_deletes(&server, &stored, target.kind).context("after a restart on a full disk")?;
     let refused = stored.refused();
 
     fs::remove_dir_all(&ballast).with_context(|| ballast.display().to_string())?;
@@ -288,26 +291,35 @@ fn clean(
     Ok(reply)
 }
 
-/// Deletes something: that may succeed or be refused cleanly. Says what it did.
-fn check_delete(server: &Server, stored: &Stored) -> Result<&'static str> {
-    let last = stored.with(|known| known.paths.pop());
-    let (path, digest) = last.context("nothing was stored")?;
+/// Deletes tags: that succeeds, or is refused cleanly by other servers than ours. Says what it did.
+fn check_deletes(server: &Server, stored: &Stored, kind: Kind) -> Result<&'static str> {
+    let is_tag = |(path, _): &&(String, Sha)| path.contains("/manifests/");
+    let tags: Vec<_> = stored.with(|known| {
+        let tags = known.paths.iter().filter(is_tag);
+        tags.take(DELETES).cloned().collect()
+    });
+    ensure!(!tags.is_empty(), "nothing was stored");
     let mut client = server.client();
-    // The last thing that was stored is a blob without manifest, or a manifest by its tag.
-    let reply = clean(&mut client, "DELETE", &path, &[], Body::Empty)?;
-    let after = client.call("GET", &path, &[ANY], Body::Empty)?;
-    let expected = if reply.is_success() { 404 } else { 200 };
-    ensure!(
-        after.status == expected,
-        "DELETE {path} was answered {}, GET after it {}",
-        reply.brief(),
-        after.status
-    );
-    if reply.is_success() {
-        return Ok("went on");
+    let mut refused = false;
+    for (path, _) in &tags {
+        let reply = clean(&mut client, "DELETE", path, &[], Body::Empty)?;
+        let after = client.call("GET", path, &[ANY], Body::Empty)?;
+        let expected = if reply.is_success() { 404 } else { 200 };
+        let (brief, found) = (reply.brief(), after.status);
+        ensure!(
+            found == expected,
+            "DELETE {path} was answered {brief}, GET after it {found}"
+        );
+        ensure!(
+            reply.is_success() || kind != Kind::Dockhand,
+            "DELETE {path} was answered {brief}"
+        );
+        refused |= !reply.is_success();
+        if reply.is_success() {
+            stored.with(|known| known.paths.retain(|(known, _)| known != path));
+        }
     }
-    stored.with(|known| known.paths.push((path, digest)));
-    Ok("were refused")
+    Ok(if refused { "were refused" } else { "went on" })
 }
 
 fn wait_until_empty(uploads: &Path) -> Result<()> {

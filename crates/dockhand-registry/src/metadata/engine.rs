@@ -53,6 +53,22 @@ impl Engine {
         }
     }
 
+    /// As [`Engine::write`], for work after which less is stored: a full disk does not refuse it as
+    /// long as it can be helped, for which it may be run more than once.
+    pub(super) async fn make_room<T, F>(
+        &self,
+        doing: &'static str,
+        work: F,
+    ) -> Result<T, MetadataError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn Sql) -> Result<T, DbError> + Clone + Send + 'static,
+    {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.make_room(doing, work).await,
+        }
+    }
+
     /// Waits until the engine has failed in a way that only a restart can mend.
     pub(super) async fn failed(&self) {
         match self {

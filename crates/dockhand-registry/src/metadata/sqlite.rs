@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use self::readers::Readers;
+use self::reserve::Reserve;
 use self::writer::Writer;
 use super::engine::Effort;
 use super::error::MetadataError;
@@ -14,6 +15,7 @@ use super::sql::{DbError, Sql};
 mod connection;
 mod migrate;
 mod readers;
+mod reserve;
 mod writer;
 
 #[cfg(test)]
@@ -66,7 +68,11 @@ impl Sqlite {
         let mut connection = connection::open_writer(path, durability)?;
         migrate::migrate(&mut connection, path)?;
         let readers = Arc::new(Readers::new(path));
-        let writer = Writer::start(connection)?;
+        let reserve = match durability {
+            Durability::Full => Reserve::open(&path.with_extension(crate::layout::RESERVE)),
+            Durability::None => Reserve::none(),
+        };
+        let writer = Writer::start(connection, reserve)?;
         Ok(Self {
             readers,
             writer,
@@ -93,6 +99,26 @@ impl Sqlite {
         F: FnOnce(&mut dyn Sql) -> Result<T, DbError> + Send + 'static,
     {
         self.writer.write(doing, work).await
+    }
+
+    /// As `write`, for work that makes room: when the disk is full, it gets of the reserve.
+    pub(super) async fn make_room<T, F>(
+        &self,
+        doing: &'static str,
+        work: F,
+    ) -> Result<T, MetadataError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn Sql) -> Result<T, DbError> + Clone + Send + 'static,
+    {
+        let mut outcome = self.writer.write(doing, work.clone()).await;
+        for _ in 0..reserve::PIECES {
+            if !matches!(outcome, Err(MetadataError::Full)) {
+                break;
+            }
+            outcome = self.writer.make_room(doing, work.clone()).await;
+        }
+        outcome
     }
 
     pub(super) async fn failed(&self) {

@@ -89,7 +89,7 @@ impl Metadata {
     pub async fn cancel_upload(&self, repo: &RepoName, id: UploadId) -> Result<Option<Staged>> {
         let repo = repo.clone();
         let work = move |sql: &mut dyn Sql| cancel(sql, &repo, id);
-        self.engine.write("cancelling an upload", work).await
+        self.engine.make_room("cancelling an upload", work).await
     }
 
     /// Ends an upload that nobody has touched since `before`, and says what was staged of it; nothing
@@ -99,7 +99,9 @@ impl Metadata {
     /// When the database cannot be written.
     pub async fn expire_upload(&self, id: UploadId, before: SystemTime) -> Result<Option<Staged>> {
         let work = move |sql: &mut dyn Sql| expire(sql, id, before);
-        self.engine.write("dropping an expired upload", work).await
+        self.engine
+            .make_room("dropping an expired upload", work)
+            .await
     }
 
     /// Uploads that nobody has touched since `before`, the stillest first.

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use self::job::{Job, Lost, Ran, Task};
 use super::connection::Session;
+use super::reserve::Reserve;
 use crate::metadata::error::MetadataError;
 use crate::metadata::sql::{DbError, Sql};
 
@@ -50,16 +51,19 @@ enum Health {
 
 enum Message {
     Run(Box<dyn Job>),
+    /// To be run alone, with a piece of the reserve.
+    MakeRoom(Box<dyn Job>),
     Close(oneshot::Sender<()>),
 }
 
 impl Writer {
     /// Starts the thread. It ends when it is closed, or when nobody can reach it any more.
-    pub(super) fn start(connection: Connection) -> Result<Self, MetadataError> {
+    pub(super) fn start(connection: Connection, reserve: Reserve) -> Result<Self, MetadataError> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let (report, health) = watch::channel(Health::Running);
         let thread = Thread {
             connection,
+            reserve,
             jobs,
             report,
             pages: 0,
@@ -79,23 +83,35 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&mut dyn Sql) -> Result<T, DbError> + Send + 'static,
     {
+        let (task, answer) = Task::boxed(doing, work);
+        self.send(Message::Run(task)).await?;
+        answered(answer).await
+    }
+
+    /// As `write`, for work that makes room, after the disk was found full.
+    pub(super) async fn make_room<T, F>(
+        &self,
+        doing: &'static str,
+        work: F,
+    ) -> Result<T, MetadataError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn Sql) -> Result<T, DbError> + Send + 'static,
+    {
+        let (task, answer) = Task::boxed(doing, work);
+        self.send(Message::MakeRoom(task)).await?;
+        answered(answer).await
+    }
+
+    async fn send(&self, message: Message) -> Result<(), MetadataError> {
         if *self.health.borrow() != Health::Running {
             return Err(MetadataError::Unavailable);
         }
-        let (task, answer) = Task::boxed(doing, work);
-        match self
-            .queue
-            .send_timeout(Message::Run(task), QUEUE_WAIT)
-            .await
-        {
-            Ok(()) => {}
-            Err(SendTimeoutError::Timeout(_)) => return Err(MetadataError::Busy),
-            Err(SendTimeoutError::Closed(_)) => return Err(MetadataError::Unavailable),
-        }
-        match tokio::time::timeout(ANSWER_WAIT, answer).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) | Err(_) => Err(MetadataError::Unavailable),
-        }
+        let sent = self.queue.send_timeout(message, QUEUE_WAIT).await;
+        sent.map_err(|error| match error {
+            SendTimeoutError::Timeout(_) => MetadataError::Busy,
+            SendTimeoutError::Closed(_) => MetadataError::Unavailable,
+        })
     }
 
     /// Waits until the writer has failed; forever when it is closed in good order. A thread that is
@@ -123,8 +139,16 @@ impl Writer {
     }
 }
 
+async fn answered<T>(answer: job::Answer<T>) -> Result<T, MetadataError> {
+    match tokio::time::timeout(ANSWER_WAIT, answer).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) | Err(_) => Err(MetadataError::Unavailable),
+    }
+}
+
 struct Thread {
     connection: Connection,
+    reserve: Reserve,
     jobs: mpsc::Receiver<Message>,
     report: watch::Sender<Health>,
     /// An estimate of the pages in the log.
@@ -140,6 +164,10 @@ impl Thread {
             for message in waiting.drain(..) {
                 match message {
                     Message::Run(job) => batch.push(job),
+                    Message::MakeRoom(job) => {
+                        self.reserve.give();
+                        self.commit(vec![job]);
+                    }
                     Message::Close(done) => {
                         self.jobs.close();
                         closing.push(done);
@@ -168,6 +196,12 @@ impl Thread {
         };
         for job in batch {
             job.answer(lost);
+        }
+        match lost {
+            None => self.reserve.refill(),
+            // Taken back into the file, the log begins anew in the space that it has.
+            Some(Lost::Full) => self.pages = CHECKPOINT,
+            Some(Lost::Busy | Lost::Unavailable) => {}
         }
         if self.pages >= CHECKPOINT {
             self.checkpoint("PRAGMA wal_checkpoint(PASSIVE)");

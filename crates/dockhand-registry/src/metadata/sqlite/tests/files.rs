@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::layout::DATABASE;
+use crate::layout::{DATABASE, RESERVE};
 use crate::metadata::contract::{by_tag, push_tag, repo, stored, tags_of};
 use crate::metadata::engine::Effort;
 use crate::metadata::error::MetadataError;
@@ -110,7 +110,7 @@ async fn what_was_answered_survives_a_kill() {
 }
 
 #[tokio::test]
-async fn the_log_is_taken_back_and_closing_leaves_one_file() {
+async fn the_log_is_taken_back_and_closing_leaves_no_log() {
     let folder = folder();
     let path = folder.path().join(DATABASE);
     let metadata = Metadata::open_sqlite(&path).unwrap();
@@ -126,13 +126,14 @@ async fn the_log_is_taken_back_and_closing_leaves_one_file() {
         "40 MiB were written, and the log has {log} bytes"
     );
     metadata.close().await;
-    let left: Vec<_> = folder
+    let mut left: Vec<_> = folder
         .path()
         .read_dir()
         .unwrap()
         .map(|e| e.unwrap().file_name())
         .collect();
-    assert_eq!(left, [DATABASE]);
+    left.sort();
+    assert_eq!(left, [DATABASE, "dockhand.reserve"]);
 }
 
 #[cfg(unix)]
@@ -204,4 +205,34 @@ async fn in_memory_leaves_nothing_behind() {
     metadata.close().await;
     drop(metadata);
     assert!(!Path::new(&file).parent().unwrap().exists());
+}
+
+/// A disk that has room only when something was given up for it.
+#[tokio::test]
+async fn what_makes_room_gets_of_the_reserve() {
+    let folder = folder();
+    let path = folder.path().join(DATABASE);
+    let metadata = Metadata::open_sqlite(&path).unwrap();
+    let reserve = path.with_extension(RESERVE);
+    let whole = reserve.metadata().unwrap().len();
+    let needs = |room: u64| {
+        let reserve = reserve.clone();
+        move |_: &mut dyn Sql| match whole - reserve.metadata().map_or(whole, |found| found.len()) {
+            given if given >= room => Ok(()),
+            _ => Err(DbError::Full("the disk is full on purpose".into())),
+        }
+    };
+    let engine = &metadata.engine;
+    let pushed = engine.write("pushing", needs(1)).await;
+    assert!(matches!(pushed, Err(MetadataError::Full)), "{pushed:?}");
+    engine.make_room("deleting", needs(0)).await.unwrap();
+    assert_eq!(reserve.metadata().unwrap().len(), whole, "given in vain");
+    engine
+        .make_room("deleting", needs(whole / 2))
+        .await
+        .unwrap();
+    assert_eq!(reserve.metadata().unwrap().len(), whole / 2);
+    let deleted = engine.make_room("deleting", needs(whole + 1)).await;
+    assert!(matches!(deleted, Err(MetadataError::Full)), "{deleted:?}");
+    metadata.close().await;
 }

@@ -60,7 +60,7 @@ pub(super) struct Task<T, F> {
 }
 
 type Reply<T> = oneshot::Sender<Result<T, MetadataError>>;
-type Answer<T> = oneshot::Receiver<Result<T, MetadataError>>;
+pub(super) type Answer<T> = oneshot::Receiver<Result<T, MetadataError>>;
 
 impl<T, F> Task<T, F>
 where
