@@ -2,7 +2,7 @@
 //! acknowledged is lost, and pushes succeed again when there is space.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
@@ -46,6 +46,8 @@ const SPACE: &str = "size=96m";
 /// With inodes scarce: the server may lay out 256 folders beforehand and still takes dozens.
 const INODES: &str = "size=96m,nr_inodes=800";
 const REPO: &str = "faults/full";
+/// What our server has set aside for deletes.
+const RESERVE: &str = "dockhand.reserve";
 
 /// Fills a disk and empties it again.
 ///
@@ -68,7 +70,14 @@ pub(crate) fn run(scarce: Scarce, target: &Target, work: &Path, mut rng: Rng) ->
     fill(&server, &stored, scarce, &mut rng)?;
     server.check_alive().context("while the disk is full")?;
     stored.check(&server).context("while the disk is full")?;
-    let deleted = check_deletes(&server, &stored, target.kind).context("while the disk is full")?;
+    let deleted = match scarce {
+        Scarce::Space => {
+            take_the_rest(&ballast)?;
+            check_deletes_by_reserve(&server, &stored, target.kind, &data)
+        }
+        Scarce::Inodes => check_deletes(&server, &stored, target.kind),
+    };
+    let deleted = deleted.context("while the disk is full")?;
     if let Some(uploads) = target.kind.uploads(&data) {
         wait_until_empty(&uploads)?;
     }
@@ -118,6 +127,22 @@ fn lay_ballast(disk: &Path, scarce: Scarce) -> Result<PathBuf> {
     };
     lay().with_context(|| ballast.display().to_string())?;
     Ok(ballast)
+}
+
+fn bytes_of(file: &Path) -> u64 {
+    fs::metadata(file).map_or(0, |found| found.len())
+}
+
+/// Takes what is left beside the pushes that were refused, to the last byte.
+fn take_the_rest(ballast: &Path) -> Result<()> {
+    let rest = ballast.join("rest");
+    let mut file = File::create(&rest).with_context(|| rest.display().to_string())?;
+    loop {
+        match file.write_all(&[1; 4096]) {
+            Err(error) if error.kind() == ErrorKind::StorageFull => return Ok(()),
+            written => written.with_context(|| rest.display().to_string())?,
+        }
+    }
 }
 
 /// What was acknowledged, and how much was refused.
@@ -320,6 +345,23 @@ fn check_deletes(server: &Server, stored: &Stored, kind: Kind) -> Result<&'stati
         }
     }
     Ok(if refused { "were refused" } else { "went on" })
+}
+
+/// The same, when deletes cannot go on without what was set aside for them.
+fn check_deletes_by_reserve(
+    server: &Server,
+    stored: &Stored,
+    kind: Kind,
+    data: &Path,
+) -> Result<&'static str> {
+    let reserve = data.join(RESERVE);
+    let before = bytes_of(&reserve);
+    let deleted = check_deletes(server, stored, kind)?;
+    ensure!(
+        kind != Kind::Dockhand || bytes_of(&reserve) < before,
+        "the disk was not full for a delete"
+    );
+    Ok(deleted)
 }
 
 fn wait_until_empty(uploads: &Path) -> Result<()> {
