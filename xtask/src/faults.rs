@@ -5,7 +5,7 @@
 //! - `powercut`: the same, with the file system below the data shut down without flushing.
 //! - `diskfull`: bytes and inodes run out, and come back.
 //! - `resume`: uploads cut in the middle of a chunk.
-//! - `eio` (by name only): syncs fail now and then, and the power is cut.
+//! - `eio`: syncs fail now and then, and the power is cut.
 //! - `mutants` (by name only): power cuts of a server whose syncs are swallowed; they must find it.
 
 use std::os::unix::process::CommandExt as _;
@@ -58,12 +58,18 @@ enum Part {
 }
 
 /// What runs when nothing is named.
-const USUAL: [Part; 4] = [Part::Kill, Part::Powercut, Part::Diskfull, Part::Resume];
+const USUAL: [Part; 5] = [
+    Part::Kill,
+    Part::Powercut,
+    Part::Diskfull,
+    Part::Resume,
+    Part::Eio,
+];
 
 /// Crash campaigns
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Only these parts [default: all but eio and mutants]
+    /// Only these parts [default: all but mutants]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "PART")]
     only: Vec<Part>,
     /// How often the server is killed
