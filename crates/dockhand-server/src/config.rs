@@ -155,7 +155,8 @@ section! {
 section! {
     /// Where and how the registry keeps what is pushed.
     Storage in "storage" {
-        /// Folder of the data: blobs, uploads and the database. Relative to the working directory.
+        /// Folder of the data: blobs, uploads, the database, and 16 MiB that are set aside so that deletes
+        /// go through when the disk is full. Relative to the working directory.
         path: PathBuf = PathBuf::from("dockhand-data");
         /// `filesystem`, or `memory` for tests: that one forgets everything when it stops.
         backend: Backend = Backend::Filesystem;
