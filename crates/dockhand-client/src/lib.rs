@@ -74,6 +74,7 @@ mod place;
 mod repository;
 mod source;
 mod store;
+pub mod sync;
 mod validate;
 mod verify;
 

@@ -187,6 +187,15 @@ pub trait Store: Debug + Send + Sync {
     /// [`ErrorKind::NotFound`] when there is none, [`ErrorKind::Unsupported`] when this place cannot.
     async fn delete_tag(&self, tag: &Tag) -> Result<()>;
 
+    /// Takes a tag away whatever that takes: where it cannot go by itself, it moves to a stand-in that
+    /// is deleted.
+    ///
+    /// # Errors
+    /// As [`Store::delete_tag`].
+    async fn untag(&self, tag: &Tag) -> Result<()> {
+        self.delete_tag(tag).await
+    }
+
     /// Takes a manifest away, and the tags that name it.
     ///
     /// # Errors

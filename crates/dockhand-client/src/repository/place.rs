@@ -10,7 +10,7 @@ use super::Repository;
 use super::ranges::Ranges;
 use super::referrers::Filter;
 use crate::store::{Origin, RawManifest, Store};
-use crate::{BlobSource, ByteStream, Moved, Page, Result};
+use crate::{BlobSource, ByteStream, ErrorKind, Moved, Page, Result};
 
 #[async_trait]
 impl Store for Repository {
@@ -76,6 +76,15 @@ impl Store for Repository {
 
     async fn delete_tag(&self, tag: &Tag) -> Result<()> {
         self.delete_only_tag(tag).await
+    }
+
+    async fn untag(&self, tag: &Tag) -> Result<()> {
+        match self.delete_only_tag(tag).await {
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                self.replace_and_delete_tag(tag).await
+            }
+            done => done,
+        }
     }
 
     async fn delete_manifest(&self, digest: &Digest) -> Result<()> {

@@ -11,3 +11,4 @@ mod stores_archive;
 mod stores_docker;
 mod stores_layout;
 mod stores_place;
+mod syncs;

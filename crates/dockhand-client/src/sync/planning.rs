@@ -1,0 +1,112 @@
+//! What there is to do: tags are listed, nothing is written.
+
+use std::collections::BTreeSet;
+
+use dockhand_oci::{Reference, Tag};
+use futures_util::future;
+use futures_util::stream::{self, StreamExt};
+
+use super::{Job, SyncOptions, What, Work};
+use crate::{Error, ErrorKind, Result};
+
+/// How many repositories are listed at once.
+const LANES: usize = 8;
+
+/// What a job has to do.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) copies: Vec<(Reference, Vec<Tag>)>,
+    pub(super) prune: Vec<Tag>,
+    /// Why not all of it is done.
+    pub(super) failure: Option<Error>,
+    /// What that is said of.
+    pub(super) failed_at: Work,
+}
+
+/// What each job has to do, in their order.
+pub(super) async fn plan(jobs: &[Job]) -> Vec<Planned> {
+    let planned = stream::iter(jobs).map(|job| async move {
+        job_of(job).await.unwrap_or_else(|error| Planned {
+            copies: Vec::new(),
+            prune: Vec::new(),
+            failure: Some(error),
+            failed_at: Work::Plan,
+        })
+    });
+    planned.buffered(LANES).collect().await
+}
+
+async fn job_of(job: &Job) -> Result<Planned> {
+    let mut planned = Planned {
+        copies: Vec::new(),
+        prune: Vec::new(),
+        failure: None,
+        failed_at: Work::Plan,
+    };
+    let filter = match &job.what {
+        What::Image(what, tags) => {
+            planned.copies.push((what.clone(), tags.clone()));
+            return Ok(planned);
+        }
+        What::Tags(filter) => filter,
+    };
+    let there = async {
+        match job.prune {
+            true => existing(job).await,
+            false => Ok(Vec::new()),
+        }
+    };
+    let (here, there) = future::join(job.from.tags(), there).await;
+    let (meant, there) = (filter.select(&here?), there?);
+    let keep: BTreeSet<&Tag> = meant.iter().collect();
+    let gone = |tag: &&Tag| filter.reaches(tag) && !keep.contains(tag);
+    planned.prune = there.iter().filter(gone).cloned().collect();
+    planned.prune.sort();
+    if meant.is_empty() && !planned.prune.is_empty() {
+        let message = format!(
+            "no tag of {} is meant, so that all {} of {} would be deleted",
+            job.from.name(),
+            planned.prune.len(),
+            job.to.name()
+        );
+        let hint = "check the source and the filter; nothing is pruned for an empty source";
+        planned.refuse(Error::new(ErrorKind::Conflict, message).with_hint(hint));
+    }
+    for tag in meant {
+        let what = Reference::Tag(tag.clone());
+        planned.copies.push((what, vec![tag]));
+    }
+    Ok(planned)
+}
+
+/// The tags of the target; none when there is no such repository yet.
+async fn existing(job: &Job) -> Result<Vec<Tag>> {
+    match job.to.tags().await {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        tags => tags,
+    }
+}
+
+impl Planned {
+    /// Prunes nothing, and says why.
+    fn refuse(&mut self, why: Error) {
+        self.failed_at = Work::Prune(std::mem::take(&mut self.prune));
+        self.failure = Some(why);
+    }
+}
+
+/// Lets nothing be pruned when that is more than may be.
+pub(super) fn guard(plans: &mut [Planned], options: &SyncOptions) {
+    let all: usize = plans.iter().map(|plan| plan.prune.len()).sum();
+    if all <= options.max_delete {
+        return;
+    }
+    for plan in plans.iter_mut().filter(|plan| !plan.prune.is_empty()) {
+        let message = format!(
+            "{all} tags would be deleted, and no more than {} may be",
+            options.max_delete
+        );
+        let hint = format!("look at them with --dry-run, then allow it with --max-delete {all}");
+        plan.refuse(Error::new(ErrorKind::Conflict, message).with_hint(hint));
+    }
+}
