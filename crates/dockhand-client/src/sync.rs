@@ -16,7 +16,7 @@ use dockhand_oci::{Descriptor, Reference, RepoName, Tag};
 use futures_util::future;
 use futures_util::stream::TryStreamExt;
 
-pub use select::{NameFilter, Pattern, TagFilter, version};
+pub use select::{NameFilter, Pattern, Select, TagFilter, version};
 
 use crate::copy::{Copied, CopyOptions, Plan};
 use crate::store::Store;
@@ -38,7 +38,7 @@ pub struct Job {
     pub what: What,
     /// How they are copied.
     pub copy: CopyOptions,
-    /// Whether tags of the target go that the source does not have: only those that the filter reaches,
+    /// Whether tags of the target go that the source does not have: only those that the choice reaches,
     /// and none that begin with a digest.
     pub prune: bool,
 }
@@ -49,7 +49,7 @@ pub enum What {
     /// This one, and the tags that name it at the target; by its digest alone when there are none.
     Image(Reference, Vec<Tag>),
     /// These tags, called the same at the target.
-    Tags(TagFilter),
+    Tags(Arc<dyn Select>),
 }
 
 /// How to go about it.

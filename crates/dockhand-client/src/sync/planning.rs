@@ -43,12 +43,12 @@ async fn job_of(job: &Job) -> Result<Planned> {
         failure: None,
         failed_at: Work::Plan,
     };
-    let filter = match &job.what {
+    let choice = match &job.what {
         What::Image(what, tags) => {
             planned.copies.push((what.clone(), tags.clone()));
             return Ok(planned);
         }
-        What::Tags(filter) => filter,
+        What::Tags(choice) => choice,
     };
     let there = async {
         match job.prune {
@@ -56,10 +56,11 @@ async fn job_of(job: &Job) -> Result<Planned> {
             false => Ok(Vec::new()),
         }
     };
-    let (here, there) = future::join(job.from.tags(), there).await;
-    let (meant, there) = (filter.select(&here?), there?);
+    let here = async { choice.select(&job.from, job.from.tags().await?).await };
+    let (meant, there) = future::join(here, there).await;
+    let (meant, there) = (meant?, there?);
     let keep: BTreeSet<&Tag> = meant.iter().collect();
-    let gone = |tag: &&Tag| filter.reaches(tag) && !keep.contains(tag);
+    let gone = |tag: &&Tag| choice.reaches(tag) && !keep.contains(tag);
     planned.prune = there.iter().filter(gone).cloned().collect();
     planned.prune.sort();
     if meant.is_empty() && !planned.prune.is_empty() {
@@ -69,7 +70,7 @@ async fn job_of(job: &Job) -> Result<Planned> {
             planned.prune.len(),
             job.to.name()
         );
-        let hint = "check the source and the filter; nothing is pruned for an empty source";
+        let hint = "check the source and the choice of tags; nothing is pruned for an empty source";
         planned.refuse(Error::new(ErrorKind::Conflict, message).with_hint(hint));
     }
     for tag in meant {
@@ -103,7 +104,7 @@ pub(super) fn guard(plans: &mut [Planned], options: &SyncOptions) {
     }
     for plan in plans.iter_mut().filter(|plan| !plan.prune.is_empty()) {
         let message = format!(
-            "{all} tags would be deleted, and no more than {} may be",
+            "{all} tags would be deleted, more than the {} that may be; nothing was deleted",
             options.max_delete
         );
         let hint = format!("look at them with --dry-run, then allow it with --max-delete {all}");

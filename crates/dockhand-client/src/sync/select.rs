@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use dockhand_oci::{Digest, Tag};
 use globset::{GlobBuilder, GlobMatcher};
 use regex::Regex;
 use semver::{Prerelease, Version, VersionReq};
 
-use crate::{Error, ErrorKind};
+use crate::store::Store;
+use crate::{Error, ErrorKind, Result};
 
 /// Before a pattern that is a glob. No tag and no repository has a colon, so no useful regular
 /// expression begins like this.
@@ -90,7 +93,20 @@ impl NameFilter {
     }
 }
 
-/// Tags that are meant. Tags that begin with a digest, such as `sha256-….sig`, never are: they belong to
+/// A choice of tags.
+#[async_trait]
+pub trait Select: fmt::Debug + Send + Sync {
+    /// Those of `tags`, which `store` has, that are meant.
+    ///
+    /// # Errors
+    /// What keeps it from finding out what it must know of them.
+    async fn select(&self, store: &Arc<dyn Store>, tags: Vec<Tag>) -> Result<Vec<Tag>>;
+
+    /// Whether this choice is about a tag at all: what is not stays at a target that is pruned.
+    fn reaches(&self, tag: &Tag) -> bool;
+}
+
+/// Tags by their names. Tags that begin with a digest, such as `sha256-….sig`, never are: they belong to
 /// what their digest names and come along with it.
 #[derive(Clone, Debug, Default)]
 pub struct TagFilter {
@@ -103,21 +119,9 @@ pub struct TagFilter {
 }
 
 impl TagFilter {
-    /// Whether `tag` could be meant, the number of newest ones aside.
-    #[must_use]
-    pub fn reaches(&self, tag: &Tag) -> bool {
-        if is_digest_tag(tag) || !self.names.fits(tag.as_str()) {
-            return false;
-        }
-        let version = version(tag);
-        let fits = |version: &Version| self.versions.iter().any(|wanted| wanted.matches(version));
-        let fits = self.versions.is_empty() || version.as_ref().is_some_and(fits);
-        fits && (self.newest.is_none() || version.is_some())
-    }
-
     /// Those of `tags` that are meant: the newest first when their number is limited, else by name.
     #[must_use]
-    pub fn select(&self, tags: &[Tag]) -> Vec<Tag> {
+    pub fn choose(&self, tags: &[Tag]) -> Vec<Tag> {
         let mut meant: Vec<Tag> = { tags.iter() }
             .filter(|tag| self.reaches(tag))
             .cloned()
@@ -129,6 +133,23 @@ impl TagFilter {
             meant.truncate(newest);
         }
         meant
+    }
+}
+
+#[async_trait]
+impl Select for TagFilter {
+    async fn select(&self, _: &Arc<dyn Store>, tags: Vec<Tag>) -> Result<Vec<Tag>> {
+        Ok(self.choose(&tags))
+    }
+
+    fn reaches(&self, tag: &Tag) -> bool {
+        if is_digest_tag(tag) || !self.names.fits(tag.as_str()) {
+            return false;
+        }
+        let version = version(tag);
+        let fits = |version: &Version| self.versions.iter().any(|wanted| wanted.matches(version));
+        let fits = self.versions.is_empty() || version.as_ref().is_some_and(fits);
+        fits && (self.newest.is_none() || version.is_some())
     }
 }
 
@@ -279,7 +300,7 @@ mod tests {
             ),
         ];
         for (filter, expected) in table {
-            assert_eq!(names(&filter.select(&all)), expected, "{filter:?}");
+            assert_eq!(names(&filter.choose(&all)), expected, "{filter:?}");
         }
     }
 }

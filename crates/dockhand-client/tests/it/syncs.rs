@@ -24,10 +24,10 @@ fn tags_of(from: &Repository, to: &Repository, include: &str, prune: bool) -> Jo
     Job {
         from: Arc::new(from.clone()),
         to: Arc::new(to.clone()),
-        what: What::Tags(TagFilter {
+        what: What::Tags(Arc::new(TagFilter {
             names,
             ..TagFilter::default()
-        }),
+        })),
         copy: CopyOptions::default(),
         prune,
     }
