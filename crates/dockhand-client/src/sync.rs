@@ -12,7 +12,7 @@ mod work;
 
 use std::sync::Arc;
 
-use dockhand_oci::{Descriptor, Reference, RepoName, Tag};
+use dockhand_oci::{Digest, Reference, RepoName, Tag};
 use futures_util::future;
 use futures_util::stream::TryStreamExt;
 
@@ -108,7 +108,7 @@ pub enum Outcome {
     /// An image was copied.
     Copied(Box<Copied>),
     /// The target has the same image under the same tags.
-    Unchanged(Descriptor),
+    Unchanged(Digest),
     /// An image would be copied.
     WouldCopy(Box<Plan>),
     /// Tags were taken away.

@@ -82,20 +82,20 @@ async fn image(
         && !how.force
         && let Some(same) = unchanged(from, what, to, tags).await?
     {
-        return Ok(Outcome::Unchanged(same));
+        return Ok(Outcome::Unchanged(same.digest));
     }
     if dry_run {
         let plan = copy::plan(from, what, to, tags, how).await?;
         let nothing = plan.unchanged && plan.blobs.is_empty() && !how.force;
         return Ok(match nothing {
-            true => Outcome::Unchanged(plan.descriptor),
+            true => Outcome::Unchanged(plan.descriptor.digest),
             false => Outcome::WouldCopy(Box::new(plan)),
         });
     }
     let copied = copy::copy(from, what, to, tags, how).await?;
     let nothing = copied.manifests == 0 && copied.blobs_sent == 0 && tags.len() < 2;
     Ok(match nothing {
-        true => Outcome::Unchanged(copied.descriptor),
+        true => Outcome::Unchanged(copied.descriptor.digest),
         false => Outcome::Copied(Box::new(copied)),
     })
 }
