@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -55,6 +56,13 @@ impl Dockhand {
             "cargo built dockhand, but {} is not there",
             binary.display()
         );
+        Ok(Self { binary })
+    }
+
+    /// A program that was built elsewhere.
+    pub(crate) fn at(program: &Path) -> Result<Self> {
+        let binary = fs::canonicalize(program)
+            .with_context(|| format!("cannot find {}", program.display()))?;
         Ok(Self { binary })
     }
 

@@ -3,6 +3,7 @@
 //! Each part has registries of its own, started on empty folders. A client that is missing is
 //! installed or is a failure; nothing is skipped.
 
+mod archives;
 mod client;
 mod conformance;
 mod crane;
@@ -10,6 +11,8 @@ mod cutter;
 mod debootstrap;
 mod image;
 mod oras;
+mod others;
+mod ours;
 mod peer;
 mod podman;
 mod raw;
@@ -17,12 +20,16 @@ mod regctl;
 mod resume;
 mod skopeo;
 
-use anyhow::{Result, bail};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
 use self::client::Session;
 use self::conformance::Level;
 use self::image::Image;
+use self::others::Other;
+use self::ours::Judges;
 use self::peer::{Peer, Scheme};
 use crate::dockhand::Dockhand;
 use crate::report::Report;
@@ -30,12 +37,16 @@ use crate::report::Report;
 /// Conformance programs and real clients
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Run these parts only; `conformance` stands for both levels of the current program
+    /// Run these parts only; `conformance` stands for both levels of the current program, `client` for
+    /// all parts of our own client
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     only: Vec<String>,
     /// Name the parts and run nothing
     #[arg(long)]
     list: bool,
+    /// Test this program instead of the one that cargo builds here
+    #[arg(long, value_name = "FILE")]
+    dockhand: Option<PathBuf>,
     /// Test a registry that runs already, over plain HTTP, in place of dockhand
     #[arg(long, value_name = "URL", hide = true)]
     target: Option<String>,
@@ -52,6 +63,10 @@ enum Part {
     Client(fn(&mut Session<'_>) -> Result<()>),
     /// Transfers that are cut.
     Resume,
+    /// Our own client, against our registry or that of others.
+    Ours(Option<Other>),
+    /// Our own client, with files that others read and write.
+    Archives,
     /// A real image.
     Debootstrap,
 }
@@ -67,11 +82,42 @@ const PARTS: &[(&str, bool, Part)] = &[
     ("regctl", true, Part::Client(regctl::checks)),
     ("oras", true, Part::Client(oras::checks)),
     ("resume", true, Part::Resume),
+    ("client-dockhand", true, Part::Ours(None)),
+    (
+        "client-distribution-2",
+        true,
+        Part::Ours(Some(Other::Distribution2)),
+    ),
+    (
+        "client-distribution-3",
+        true,
+        Part::Ours(Some(Other::Distribution3)),
+    ),
+    ("client-zot", true, Part::Ours(Some(Other::Zot))),
+    (
+        "client-go-containerregistry",
+        true,
+        Part::Ours(Some(Other::GoContainerregistry)),
+    ),
+    ("client-archives", true, Part::Archives),
     // Minutes long, downloads some hundred packages, and needs root.
     ("debootstrap", false, Part::Debootstrap),
 ];
-/// What `--only conformance` stands for: both levels of the current program.
-const CURRENT: (&str, &[&str]) = ("conformance", &["conformance-1.1", "conformance-dev"]);
+/// Words that stand for several parts.
+const GROUPS: &[(&str, &[&str])] = &[
+    ("conformance", &["conformance-1.1", "conformance-dev"]),
+    (
+        "client",
+        &[
+            "client-dockhand",
+            "client-distribution-2",
+            "client-distribution-3",
+            "client-zot",
+            "client-go-containerregistry",
+            "client-archives",
+        ],
+    ),
+];
 
 /// Runs the suite.
 pub(crate) fn run(args: Args) -> Result<()> {
@@ -89,7 +135,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         return Ok(());
     }
     let parts = chosen(&args.only)?;
-    let stage = Stage::new(args.target)?;
+    let stage = Stage::new(args.target, args.dockhand)?;
     let mut report = Report::new();
     for (name, part) in parts {
         if let Err(error) = stage.run(name, part, &mut report) {
@@ -103,7 +149,8 @@ pub(crate) fn run(args: Args) -> Result<()> {
 /// The parts that were named, in the order of the list.
 fn chosen(only: &[String]) -> Result<Vec<(&'static str, Part)>> {
     let stands_for = |word: &String, name: &str| {
-        word == name || (word == CURRENT.0 && CURRENT.1.contains(&name))
+        let group = GROUPS.iter().find(|(group, _)| word == group);
+        word == name || group.is_some_and(|(_, names)| names.contains(&name))
     };
     for word in only {
         if !PARTS.iter().any(|(name, ..)| stands_for(word, name)) {
@@ -136,11 +183,11 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(target: Option<String>) -> Result<Self> {
-        let dockhand = if target.is_none() {
-            Some(Dockhand::build()?)
-        } else {
-            None
+    fn new(target: Option<String>, program: Option<PathBuf>) -> Result<Self> {
+        let dockhand = match (&target, program) {
+            (Some(_), _) => None,
+            (None, Some(program)) => Some(Dockhand::at(&program)?),
+            (None, None) => Some(Dockhand::build()?),
         };
         // In small letters: podman takes the path of a layout for the name of an image.
         let unique = format!("{}-{}", std::process::id(), fastrand::u32(..));
@@ -175,6 +222,18 @@ impl Stage {
         }
     }
 
+    /// A session of our own client.
+    fn ours<'a>(
+        &'a self,
+        name: &'static str,
+        peer: &'a Peer,
+        report: &'a mut Report,
+    ) -> Result<Session<'a>> {
+        let dockhand = self.dockhand.as_ref();
+        let dockhand = dockhand.context("our client is tried with registries started here")?;
+        ours::session(name, dockhand, peer, &self.image, report)
+    }
+
     fn run(&self, name: &'static str, part: Part, report: &mut Report) -> Result<()> {
         match part {
             Part::Current(level) => {
@@ -198,6 +257,19 @@ impl Stage {
                     resume::checks(&mut self.peer(*scheme, &[])?, &self.image, report)?;
                 }
             }
+            Part::Ours(other) => {
+                let peer = match other {
+                    Some(other) => other.start()?,
+                    None => self.peer(Scheme::Http, &[])?,
+                };
+                let judges = Judges::new(&peer)?;
+                ours::checks(&mut self.ours(name, &peer, report)?, &judges);
+            }
+            Part::Archives => {
+                let peer = self.peer(Scheme::Http, &[])?;
+                let judges = Judges::new(&peer)?;
+                archives::checks(&mut self.ours(name, &peer, report)?, &judges)?;
+            }
             Part::Debootstrap => debootstrap::checks(&self.peer(Scheme::Http, &[])?, report)?,
         }
         Ok(())
@@ -219,7 +291,9 @@ mod tests {
 
     #[test]
     fn parts_are_chosen_by_name() {
-        assert_eq!(names(&["conformance"]), CURRENT.1);
+        for (group, parts) in GROUPS {
+            assert_eq!(names(&[group]), *parts);
+        }
         assert_eq!(
             names(&["skopeo", "conformance-v1.1-suite"]),
             ["conformance-v1.1-suite", "skopeo"]

@@ -1,10 +1,11 @@
 //! What developers run: `cargo xtask interop`, `cargo xtask bench`, `cargo xtask faults`.
 //!
 //! Each talks to 127.0.0.1 only, ends only what it started, bounds every wait, and ends with a table
-//! and the line `N passed, N failed`. What all three share lies beside this file: processes, the
-//! registry under test, tools and the report.
+//! and the line `N passed, N failed`. What they share lies beside this file: processes, the
+//! registry under test and its best-known peer, tools and the report.
 
 mod bench;
+mod distribution;
 mod dockhand;
 mod faults;
 mod interop;

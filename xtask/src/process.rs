@@ -2,6 +2,7 @@
 //! killed when their guard goes.
 
 use std::fs::{self, File, OpenOptions};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -247,6 +248,12 @@ impl Drop for Guard {
         // Nothing can be done about a failure here, and the process is ours alone.
         let _ = self.kill();
     }
+}
+
+/// An address that nobody listens on at this moment.
+pub(crate) fn free_address() -> Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
+    Ok(listener.local_addr()?)
 }
 
 /// The last lines of a text, each indented, for messages.

@@ -1,7 +1,8 @@
 //! Programs that the checks need: found where they are, or installed; never skipped.
 //!
-//! Packages of the distribution come from `apt-get`; Go programs at pinned versions go to
-//! `target/tools/bin`, so that a run is the same everywhere.
+//! Packages of the distribution come from `apt-get`; Go programs at pinned versions, and programs of
+//! packages that are unpacked and not installed, go to `target/tools/bin`, so that a run is the same
+//! everywhere.
 
 use std::env;
 use std::fs;
@@ -24,14 +25,22 @@ const LISTS_FRESH: Duration = Duration::from_secs(24 * 60 * 60);
 enum Source {
     /// A Debian or Ubuntu package.
     Apt(&'static str),
-    /// A Go program: its module, the version of it, and the folder of the program in it.
-    Go(&'static str, &'static str, &'static str),
+    /// A file of a package that is unpacked here: installed, it would start a service.
+    Unpacked(&'static str, &'static str),
+    /// A Go program: its module, the version of it, the folder of the program in it, and the tags of
+    /// the build.
+    Go(&'static str, &'static str, &'static str, &'static str),
 }
 
 /// Every program that is known here. A Go program is pinned: a newer client may ask for more.
 const TOOLS: &[(&str, Source)] = &[
     ("buildah", Source::Apt("buildah")),
     ("debootstrap", Source::Apt("debootstrap")),
+    // CNCF Distribution 2.8, as Debian and Ubuntu package it.
+    (
+        "docker-registry",
+        Source::Unpacked("docker-registry", "usr/bin/docker-registry"),
+    ),
     ("nginx", Source::Apt("nginx-light")),
     ("openssl", Source::Apt("openssl")),
     ("podman", Source::Apt("podman")),
@@ -44,12 +53,21 @@ const TOOLS: &[(&str, Source)] = &[
             "github.com/google/go-containerregistry",
             "v0.22.1",
             "cmd/crane",
+            "",
         ),
     ),
-    ("oras", Source::Go("oras.land/oras", "v1.3.2", "cmd/oras")),
+    (
+        "oras",
+        Source::Go("oras.land/oras", "v1.3.2", "cmd/oras", ""),
+    ),
     (
         "regctl",
-        Source::Go("github.com/regclient/regclient", "v0.11.7", "cmd/regctl"),
+        Source::Go(
+            "github.com/regclient/regclient",
+            "v0.11.7",
+            "cmd/regctl",
+            "",
+        ),
     ),
     // CNCF Distribution; its program is called `registry`.
     (
@@ -58,6 +76,17 @@ const TOOLS: &[(&str, Source)] = &[
             "github.com/distribution/distribution/v3",
             "v3.1.2",
             "cmd/registry",
+            "",
+        ),
+    ),
+    // zot without its extensions. Later ones go by another module path, which not every proxy has.
+    (
+        "zot",
+        Source::Go(
+            "github.com/project-zot/zot",
+            "v1.4.3",
+            "cmd/zot",
+            "containers_image_openpgp",
         ),
     ),
 ];
@@ -78,17 +107,23 @@ pub(crate) fn require(name: &str) -> Result<PathBuf> {
         .map(|(_, source)| *source);
     // A pinned program lies under a name that carries the pin.
     let ours = match known {
-        Some(Source::Go(_, version, _)) => bin.join(format!("{name}-{version}")),
+        Some(Source::Go(_, version, ..)) => bin.join(format!("{name}-{version}")),
         _ => bin.join(name),
     };
     if ours.is_file() {
         return Ok(ours);
     }
     match known {
-        Some(Source::Go(module, version, program)) => match (on_path("go"), on_path(name)) {
-            // Without Go, a program of any version is better than none.
-            (None, Some(path)) => Ok(path),
-            _ => go_install(module, version, program, &ours).map(|()| ours),
+        Some(Source::Go(module, version, program, tags)) => {
+            match (on_path("go"), on_path(name)) {
+                // Without Go, a program of any version is better than none.
+                (None, Some(path)) => Ok(path),
+                _ => go_install(module, version, program, tags, &ours).map(|()| ours),
+            }
+        }
+        Some(Source::Unpacked(package, file)) => match on_path(name) {
+            Some(path) => Ok(path),
+            None => apt_unpack(package, file, &ours).map(|()| ours),
         },
         Some(Source::Apt(package)) => match on_path(name) {
             Some(path) => Ok(path),
@@ -108,23 +143,60 @@ fn apt_install(name: &str, package: &str) -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         bail!("{how} (not installed now: this is not root)");
     }
-    let Some(apt) = on_path("apt-get") else {
-        bail!("{how} (not installed now: no apt-get here)")
+    println!("installing {package}");
+    let install = ["install", "-y", "--no-install-recommends", package];
+    update_lists()
+        .and_then(|()| apt(Path::new("/"), &install))
+        .context(how)
+}
+
+/// Downloads a package of the distribution and takes one program out of it.
+fn apt_unpack(package: &str, file: &str, to: &Path) -> Result<()> {
+    let how = format!("{file} of the package {package} is missing; put it on PATH");
+    let bin = to.parent().context("no folder to unpack into")?;
+    fs::create_dir_all(bin)?;
+    println!("unpacking {package}");
+    let unpack = || -> Result<()> {
+        let folder = tempfile::tempdir_in(bin)?;
+        // Lists are fetched by root alone; others may have some already.
+        if rustix::process::geteuid().is_root() {
+            update_lists()?;
+        }
+        apt(folder.path(), &["download", package])?;
+        let mut files = fs::read_dir(folder.path())?;
+        let deb = files.next().context("apt-get downloaded nothing")??;
+        let dpkg = on_path("dpkg-deb").context("no dpkg-deb here")?;
+        let mut command = Command::new(dpkg);
+        command.arg("-x").arg(deb.path()).arg(folder.path());
+        run(&mut command, INSTALL)?.success()?;
+        Ok(fs::rename(folder.path().join(file), to)?)
     };
-    let apt = |words: &[&str]| {
-        let mut command = Command::new(&apt);
-        // Another run of these checks may hold the lock.
-        command.args(["-o", "DPkg::Lock::Timeout=300"]).args(words);
-        run(command.env("DEBIAN_FRONTEND", "noninteractive"), INSTALL)?.success()
-    };
+    unpack().context(how)
+}
+
+/// Runs `apt-get` in a folder.
+fn apt(folder: &Path, words: &[&str]) -> Result<()> {
+    let apt = on_path("apt-get").context("no apt-get here")?;
+    let mut command = Command::new(apt);
+    // Another run of these checks may hold the lock. As root, it would want to download as another
+    // user, who may not write here.
+    command
+        .args(["-o", "DPkg::Lock::Timeout=300"])
+        .args(["-o", "APT::Sandbox::User=root"])
+        .args(words)
+        .current_dir(folder)
+        .env("DEBIAN_FRONTEND", "noninteractive");
+    run(&mut command, INSTALL)?.success().map(drop)
+}
+
+/// Fetches the lists of packages unless they are fresh.
+fn update_lists() -> Result<()> {
     let stamp = tools_folder().join("apt-lists-fetched");
     if !is_fresh(&stamp) {
-        apt(&["update"]).context(how.clone())?;
+        apt(Path::new("/"), &["update"])?;
         fs::create_dir_all(tools_folder())?;
         fs::write(&stamp, "")?;
     }
-    println!("installing {package}");
-    apt(&["install", "-y", "--no-install-recommends", package]).context(how)?;
     Ok(())
 }
 
@@ -140,12 +212,12 @@ fn is_fresh(stamp: &Path) -> bool {
 /// Builds a Go program from its module, with exactly the dependencies that the module pins.
 ///
 /// Not by `go install`: that also asks for the newest version, which some proxies do not tell.
-fn go_install(module: &str, version: &str, program: &str, to: &Path) -> Result<()> {
+fn go_install(module: &str, version: &str, program: &str, tags: &str, to: &Path) -> Result<()> {
     let wanted = format!("{module}/{program}@{version}");
     let how = || format!("{wanted} is missing: get it by `go install {wanted}`");
     println!("installing {wanted}");
     let source = go_module(module, version, &[]).with_context(how)?;
-    go_build(Path::new(&source.folder), program, to).with_context(how)
+    go_build_with(Path::new(&source.folder), program, tags, to).with_context(how)
 }
 
 /// A module in Go's cache.
@@ -185,6 +257,10 @@ pub(crate) fn go_module(
 
 /// Builds a program from a folder of Go sources.
 pub(crate) fn go_build(folder: &Path, program: &str, to: &Path) -> Result<()> {
+    go_build_with(folder, program, "", to)
+}
+
+fn go_build_with(folder: &Path, program: &str, tags: &str, to: &Path) -> Result<()> {
     let bin = to.parent().context("no folder to build into")?;
     fs::create_dir_all(bin)?;
     // Under another name first: another run may look for the program meanwhile.
@@ -194,7 +270,7 @@ pub(crate) fn go_build(folder: &Path, program: &str, to: &Path) -> Result<()> {
     go.arg("build")
         .arg("-C")
         .arg(folder)
-        .args(["-buildvcs=false", "-o"])
+        .args(["-buildvcs=false", "-tags", tags, "-o"])
         .arg(&built);
     run(go.arg(format!("./{program}")), INSTALL)?.success()?;
     Ok(fs::rename(built, to)?)

@@ -4,19 +4,19 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use super::figure::Who;
 use super::pin::Pin;
 use crate::dockhand::Dockhand;
-use crate::process::{Server, run};
-use crate::tools;
+use crate::process::{Server, free_address, run};
+use crate::{distribution, tools};
 
 /// The start is measured, and all of them start in a fraction of this.
 const READY: Duration = Duration::from_secs(30);
@@ -83,7 +83,7 @@ impl Programs {
         let mut command = match who {
             Who::Dockhand => dockhand(&self.dockhand, folder, address),
             Who::Nginx => nginx(&self.nginx, folder, address)?,
-            Who::Distribution => distribution(&self.registry, folder, address, false)?,
+            Who::Distribution => distribution::serve(&self.registry, folder, address, false)?,
         };
         let began = Instant::now();
         self.pin.iter().try_for_each(Pin::as_server)?;
@@ -133,12 +133,6 @@ impl Drop for Peer {
         // Killed, nginx would leave its workers behind. What cannot be ended goes with `server`.
         let _ = self.server.terminate(END);
     }
-}
-
-/// An address that nobody listens on at this moment.
-pub(crate) fn free_address() -> Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
-    Ok(listener.local_addr()?)
 }
 
 /// Whether a server that may not have started yet gives a good answer.
@@ -210,31 +204,5 @@ fn nginx(program: &Path, folder: &Path, address: SocketAddr) -> Result<Command> 
         .arg("stderr")
         .arg("-c")
         .arg(file);
-    Ok(command)
-}
-
-/// As its own image runs it, with deletes; with a log of requests only if asked for.
-pub(crate) fn distribution(
-    program: &Path,
-    folder: &Path,
-    address: SocketAddr,
-    log: bool,
-) -> Result<Command> {
-    let text = format!(
-        "version: 0.1\n\
-         log:\n  level: error\n  accesslog:\n    disabled: {}\n\
-         storage:\n  filesystem:\n    rootdirectory: {}\n  cache:\n    blobdescriptor: inmemory\n\
-         \x20 delete:\n    enabled: true\n  maintenance:\n    uploadpurging:\n      enabled: false\n\
-         http:\n  addr: {address}\n  secret: bench\n",
-        !log,
-        folder.join("data").display(),
-    );
-    let file = folder.join("config.yml");
-    fs::write(&file, text)?;
-    let mut command = Command::new(program);
-    command
-        .arg("serve")
-        .arg(file)
-        .env("OTEL_TRACES_EXPORTER", "none");
     Ok(command)
 }

@@ -18,6 +18,55 @@ use crate::tools;
 /// No command of a client moves more than some tens of MB.
 const LIMIT: Duration = Duration::from_secs(180);
 
+/// A client program on its own ground.
+#[derive(Debug)]
+pub(super) struct Program {
+    path: PathBuf,
+    /// Where it runs unless said otherwise.
+    folder: PathBuf,
+    environment: Vec<(&'static str, OsString)>,
+}
+
+impl Program {
+    /// A program with a home folder of its own, below the folder that it runs in.
+    pub(super) fn new(name: &str, path: PathBuf, folder: &Path) -> Result<Self> {
+        let home = folder.join(format!("{name}-home"));
+        fs::create_dir_all(&home)?;
+        // Some clients insist that the file is there when the folder is named.
+        fs::write(home.join("config.json"), "{}")?;
+        let environment = vec![
+            ("HOME", home.clone().into_os_string()),
+            ("DOCKER_CONFIG", home.into_os_string()),
+        ];
+        Ok(Self {
+            path,
+            folder: folder.to_owned(),
+            environment,
+        })
+    }
+
+    /// Sets a variable of its environment.
+    pub(super) fn env(&mut self, name: &'static str, value: impl Into<OsString>) {
+        self.environment.push((name, value.into()));
+    }
+
+    /// Runs it; an error unless it ends well. Gives its standard output without the last line end.
+    pub(super) fn run(&self, words: &str) -> Result<String> {
+        let output = self.output(&self.folder, words)?.success()?;
+        Ok(output.stdout.trim_end().to_owned())
+    }
+
+    fn output(&self, folder: &Path, words: &str) -> Result<Output> {
+        let mut command = Command::new(&self.path);
+        command
+            .args(words.split_whitespace())
+            .envs(self.environment.iter().cloned());
+        // What the caller has set for his own work is nothing to the checks.
+        command.env_remove("REGISTRY_AUTH_FILE").current_dir(folder);
+        process::run(&mut command, LIMIT)
+    }
+}
+
 /// What the checks of one client have in hand.
 pub(super) struct Session<'a> {
     /// The registry.
@@ -26,8 +75,7 @@ pub(super) struct Session<'a> {
     pub(super) image: &'a Image,
     report: &'a mut Report,
     name: &'static str,
-    program: PathBuf,
-    environment: Vec<(&'static str, OsString)>,
+    program: Program,
 }
 
 impl<'a> Session<'a> {
@@ -38,28 +86,30 @@ impl<'a> Session<'a> {
         image: &'a Image,
         report: &'a mut Report,
     ) -> Result<Self> {
-        let program = tools::require(name)?;
-        let home = peer.folder().join(format!("{name}-home"));
-        fs::create_dir_all(&home)?;
-        // Some clients insist that the file is there when the folder is named.
-        fs::write(home.join("config.json"), "{}")?;
-        let environment = vec![
-            ("HOME", home.clone().into_os_string()),
-            ("DOCKER_CONFIG", home.into_os_string()),
-        ];
-        Ok(Self {
+        let program = Program::new(name, tools::require(name)?, peer.folder())?;
+        Ok(Self::of(name, program, peer, image, report))
+    }
+
+    /// A session of a program; its results and its repositories go by `name`.
+    pub(super) fn of(
+        name: &'static str,
+        program: Program,
+        peer: &'a Peer,
+        image: &'a Image,
+        report: &'a mut Report,
+    ) -> Self {
+        Self {
             peer,
             image,
             report,
             name,
             program,
-            environment,
-        })
+        }
     }
 
     /// Sets a variable of the client's environment.
     pub(super) fn env(&mut self, name: &'static str, value: impl Into<OsString>) {
-        self.environment.push((name, value.into()));
+        self.program.env(name, value);
     }
 
     /// Whether the registry speaks TLS.
@@ -80,18 +130,18 @@ impl<'a> Session<'a> {
     /// Runs the client; an error unless it ends well. Gives its standard output without the last
     /// line end.
     pub(super) fn run(&self, words: &str) -> Result<String> {
-        self.run_in(self.peer.folder(), words)
+        self.program.run(words)
     }
 
     /// Runs the client in a folder, as [`Session::run`] does elsewhere.
     pub(super) fn run_in(&self, folder: &Path, words: &str) -> Result<String> {
-        let output = self.output(folder, words)?.success()?;
+        let output = self.program.output(folder, words)?.success()?;
         Ok(output.stdout.trim_end().to_owned())
     }
 
     /// Runs the client; an error unless it fails, and says so of the registry's answer.
     pub(super) fn refused(&self, words: &str) -> Result<String> {
-        let output = self.output(self.peer.folder(), words)?;
+        let output = self.program.output(self.peer.folder(), words)?;
         ensure!(
             !output.status.success(),
             "`{}` went well:\n{}",
@@ -99,16 +149,6 @@ impl<'a> Session<'a> {
             output.stdout
         );
         Ok(output.stderr)
-    }
-
-    fn output(&self, folder: &Path, words: &str) -> Result<Output> {
-        let mut command = Command::new(&self.program);
-        command
-            .args(words.split_whitespace())
-            .envs(self.environment.iter().cloned());
-        // What the caller has set for his own work is nothing to the checks.
-        command.env_remove("REGISTRY_AUTH_FILE").current_dir(folder);
-        process::run(&mut command, LIMIT)
     }
 
     /// An error unless this is the digest of the image that is pushed everywhere.

@@ -101,6 +101,18 @@ impl Peer {
         })
     }
 
+    /// A registry of another make that was started for this, with the folder that it keeps its data in.
+    pub(super) fn of(running: Running, folder: TempDir) -> Self {
+        Self {
+            scheme: Scheme::Http,
+            authority: running.authority().to_owned(),
+            authority_certificate: PathBuf::new(),
+            running: Some(running),
+            dockhand: None,
+            folder,
+        }
+    }
+
     fn serve(&self, dockhand: &Dockhand) -> Serve {
         let folder = self.folder.path();
         let serve = dockhand.serve(&folder.join("data"));

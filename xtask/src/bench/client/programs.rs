@@ -43,8 +43,7 @@ impl Programs {
         let mut clients = Vec::new();
         for who in Who::PROGRAMS {
             let program = match (who, &dockhand) {
-                (Who::Dockhand, Some(program)) => fs::canonicalize(program)
-                    .with_context(|| format!("cannot find {}", program.display()))?,
+                (Who::Dockhand, Some(program)) => Dockhand::at(program)?.binary().to_owned(),
                 (Who::Dockhand, None) => Dockhand::build()?.binary().to_owned(),
                 _ => tools::require(who.name())?,
             };

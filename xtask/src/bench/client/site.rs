@@ -10,13 +10,13 @@ use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
 use super::super::content::{Stock, digest};
-use super::super::servers::{distribution, free_address};
 use super::super::wire::Connection;
 use super::figure::Who;
 use super::image::{self, Image};
 use super::programs::{Programs, Ran, copy, plain_http, pull};
 use super::proxy::{Distance, Proxy};
-use crate::process::Server;
+use crate::distribution;
+use crate::process::{Server, free_address};
 
 /// It starts in a fraction of this.
 const READY: Duration = Duration::from_secs(30);
@@ -34,7 +34,7 @@ impl Registry {
     fn start(program: &Path, folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let address = free_address()?;
-        let mut command = distribution(program, folder, address, true)?;
+        let mut command = distribution::serve(program, folder, address, true)?;
         let mut server = Server::spawn("Distribution", &mut command)?;
         server.wait_for_http(&format!("http://{address}/v2/"), READY)?;
         Ok(Self { address, server })
