@@ -102,7 +102,7 @@ fn push_and_pull(client: &mut Session<'_>, judges: &Judges, image: &str) {
     });
     client.check("digest and manifest", |client| {
         let digest = client.run(&format!("digest {image}:v1"))?;
-        let ours = client.run(&format!("manifest {image}:v1 --raw"))?;
+        let ours = client.run(&format!("manifest {image}:v1"))?;
         let theirs = judges.crane.run(&format!("manifest {image}:v1"))?;
         same("the manifest", &ours, &theirs)?;
         client.is_image(&digest)
@@ -236,7 +236,7 @@ fn referrers(client: &mut Session<'_>, judges: &Judges, image: &str, copy: &str)
             theirs.len() == 2,
             "regctl finds {theirs:?}, wanted 2 referrers"
         );
-        let ours = client.run(&format!("discover {image}:v1"))?;
+        let ours = client.run(&format!("discover {image}:v1 --json"))?;
         theirs.iter().try_for_each(|digest| has(&ours, digest))?;
         Ok("2 referrers".to_owned())
     });
