@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use dockhand_oci::RepoName;
 use http::HeaderMap;
 use secrecy::SecretString;
+use tracing::level_filters::LevelFilter;
 
 use crate::{BaseUrl, Error, Result};
 
@@ -35,6 +36,8 @@ pub struct Connection {
     pub user_agent: String,
     /// The most requests at once.
     pub lanes: usize,
+    /// The least important events of this connection that `tracing` hears of.
+    pub logging: LevelFilter,
 }
 
 impl Connection {
@@ -53,6 +56,7 @@ impl Connection {
             headers: HeaderMap::new(),
             user_agent: concat!("dockhand/", env!("CARGO_PKG_VERSION")).to_owned(),
             lanes: 32,
+            logging: LevelFilter::TRACE,
         }
     }
 

@@ -20,7 +20,7 @@ mod file;
 mod helper;
 mod key;
 mod netrc;
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests;
 mod walk;
 mod write;

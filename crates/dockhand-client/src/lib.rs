@@ -63,6 +63,7 @@ mod auth;
 mod base_url;
 mod client;
 mod connection;
+pub mod connections;
 pub mod copy;
 pub mod credentials;
 mod download;

@@ -1,4 +1,5 @@
 //! The chain as a whole, in invented homes.
+#![cfg(unix)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

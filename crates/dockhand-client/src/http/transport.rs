@@ -6,6 +6,7 @@ use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use reqwest::redirect::Policy;
 use tokio::sync::watch;
+use tracing::level_filters::LevelFilter;
 use url::Url;
 
 use super::request::Sending;
@@ -84,7 +85,9 @@ impl Http {
         };
         let took = begun.elapsed();
         let status = answered.as_ref().map(reqwest::Response::status).ok();
-        tracing::debug!(method = %request.method, host = url.host_str(), path = url.path(), ?status, ?took);
+        if self.connection.logging >= LevelFilter::DEBUG {
+            tracing::debug!(method = %request.method, host = url.host_str(), path = url.path(), ?status, ?took);
+        }
         Ok(Answer {
             response: answered?,
             host: self.host(),

@@ -21,7 +21,8 @@ const PREFIX: &str = "DOCKHAND_";
 
 /// What variables of the client begin with. They are not the server's business, even in its
 /// environment.
-const CLIENT: [&str; 28] = [
+const CLIENT: [&str; 31] = [
+    "DOCKHAND_API_KEY",
     "DOCKHAND_AUTH",
     "DOCKHAND_BASE_URI",
     "DOCKHAND_CA_FILE",
@@ -35,6 +36,7 @@ const CLIENT: [&str; 28] = [
     "DOCKHAND_JOBS",
     "DOCKHAND_KEY_FILE",
     "DOCKHAND_LOGGING",
+    "DOCKHAND_LOG_DRIVER",
     "DOCKHAND_MAX_WAIT",
     "DOCKHAND_NOTIFICATIONS",
     "DOCKHAND_OUTPUT",
@@ -44,6 +46,7 @@ const CLIENT: [&str; 28] = [
     "DOCKHAND_PROGRESS",
     "DOCKHAND_PUBLIC_KEY",
     "DOCKHAND_QUIET",
+    "DOCKHAND_REGISTRY_NAME",
     "DOCKHAND_RESOLVE",
     "DOCKHAND_RETRIES",
     "DOCKHAND_TIMEOUT",
@@ -104,7 +107,8 @@ fn unknown(layers: &mut Layers, name: &str, at: Origin) {
     let ours = ["SERVER_", "STORAGE_", "LOG_", "METRICS_"]
         .iter()
         .any(|own| rest.starts_with(own));
-    if !ours && CLIENT.iter().any(|client| name.starts_with(client)) {
+    let of_client = |client: &str| name == client || (!ours && name.starts_with(client));
+    if CLIENT.iter().any(|client| of_client(client)) {
         return;
     }
     let shortened = rests

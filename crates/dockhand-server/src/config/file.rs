@@ -10,6 +10,9 @@ use super::problem::Origin;
 use super::suggest::nearest;
 use super::{Key, keys};
 
+/// The sections of the client, which may stand in the same file; it judges them itself.
+const CLIENT: [&str; 2] = ["client", "connections"];
+
 /// Sets what the text of a file sets.
 pub(super) fn read(layers: &mut Layers, path: &Path, text: &str) {
     let file = File { path, text };
@@ -55,6 +58,9 @@ impl File<'_> {
             };
             let path = joined(section, name.get_ref());
             let (at_name, at_value) = (self.at(name.span().start), self.at(span.span().start));
+            if CLIENT.contains(&path.as_str()) {
+                continue;
+            }
             if let Some(key) = keys().find(|key| key.path() == path) {
                 layers.set(key, value.clone(), at_value);
             } else if !is_section(&path) {

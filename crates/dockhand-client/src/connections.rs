@@ -1,0 +1,160 @@
+//! Named connections: the settings of registries, from `dockhand.toml` and `DOCKHAND_*`.
+//!
+//! ```toml
+//! [client]
+//! default = "production"                          # DOCKHAND_CONNECTION
+//!
+//! [connections.production]
+//! driver = "distribution"                         # or oci, zot, gitlab; DOCKHAND_DRIVER
+//! base-uri = "https://registry.example.com/v2/"   # DOCKHAND_BASE_URI
+//! auth = { driver = "basic", username = "robot", password-file = "robot.secret" }
+//! tls = { ca = "company.pem" }
+//! ```
+//!
+//! Nothing of it is needed: a registry without a connection is reached with defaults. Variables beat
+//! the file, for the default connection alone.
+
+mod build;
+mod driver;
+mod read;
+mod table;
+#[cfg(test)]
+mod tests;
+mod variables;
+mod words;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+pub use driver::{ApiKeyUse, Driver};
+
+use crate::credentials::{Chain, Environment};
+use crate::{Auth, BaseUrl, Connection, Error, ErrorKind, Result};
+use table::Table;
+
+/// The name of the default connection when nobody names one.
+const DEFAULT: &str = "default";
+
+/// The connections that are set up on this machine.
+#[derive(Clone, Debug)]
+pub struct Connections {
+    tables: BTreeMap<String, Table>,
+    /// The name of the default connection, and whether somebody chose it.
+    default: (String, bool),
+    chain: Chain,
+}
+
+/// How to reach one registry.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// The name of the connection; none when the registry has no connection of its own.
+    pub name: Option<String>,
+    /// What kind of registry it is.
+    pub driver: Driver,
+    /// Where it is, who asks, and how patiently.
+    pub connection: Connection,
+}
+
+impl Connections {
+    /// Reads the connections: from this file, else from the one that `DOCKHAND_CONFIG` names, else from
+    /// `dockhand/dockhand.toml` in the person's folder of settings, and from the variables.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] with all that is wrong, a line for each, with its place.
+    pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self> {
+        let root = read::read(file, environment)?;
+        let mut tables = root.connections;
+        let by_variable = environment.text("DOCKHAND_CONNECTION").map(str::to_owned);
+        let chosen = by_variable.or(root.client.default);
+        let is_chosen = chosen.is_some();
+        let default = chosen.unwrap_or_else(|| DEFAULT.to_owned());
+        if variables::lead_somewhere(environment) {
+            tables.entry(default.clone()).or_default();
+        }
+        if let Some(table) = tables.get_mut(&default) {
+            variables::overlay(table, environment)?;
+        }
+        Ok(Self {
+            tables,
+            default: (default, is_chosen),
+            chain: Chain::new(environment.clone()),
+        })
+    }
+
+    /// With another chain for the credentials that registries ask for.
+    #[must_use]
+    pub fn with_credentials(mut self, chain: Chain) -> Self {
+        self.chain = chain;
+        self
+    }
+
+    /// The names of the connections.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tables.keys().map(String::as_str)
+    }
+
+    /// The connection of this name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when there is none, or when its settings do not fit together.
+    pub fn get(&self, name: &str) -> Result<Settings> {
+        let Some(table) = self.tables.get(name) else {
+            let hint = words::hint(name, self.names());
+            let known: Vec<&str> = self.names().collect();
+            let known = match known.is_empty() {
+                true => "none is set up".to_owned(),
+                false => format!("there are: {}", known.join(", ")),
+            };
+            let message = format!("there is no connection {name:?}{hint} ({known})");
+            return Err(Error::new(ErrorKind::Config, message));
+        };
+        let driver = table.driver.unwrap_or_default();
+        let built = build::connection(table, driver, &self.chain);
+        Ok(Settings {
+            name: Some(name.to_owned()),
+            driver,
+            connection: built.map_err(|error| error.doing(format!("use connection {name:?}")))?,
+        })
+    }
+
+    /// The connection that is used when none is named: the one that `DOCKHAND_CONNECTION` or
+    /// `client.default` names, else that of the name `default`, if there is one.
+    ///
+    /// # Errors
+    /// As [`Connections::get`], when one was chosen that is not there.
+    pub fn default(&self) -> Result<Option<Settings>> {
+        let (name, is_chosen) = &self.default;
+        match *is_chosen || self.tables.contains_key(name) {
+            true => self.get(name).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// How to reach a registry as image references name it: the settings of its connection, the default
+    /// one first when there are several, else defaults.
+    ///
+    /// # Errors
+    /// As [`Connections::get`], and [`ErrorKind::Invalid`] when the text is no registry's address.
+    pub fn for_host(&self, host: &str) -> Result<Settings> {
+        let base: BaseUrl = host.parse()?;
+        let host = base.host();
+        let fits = |name: &&str| {
+            let table = self.tables.get(*name);
+            let own = table.and_then(|table| table.base_uri.as_ref());
+            own.is_some_and(|own| own.host() == host)
+        };
+        let first = std::iter::once(self.default.0.as_str());
+        if let Some(name) = first.chain(self.names()).find(fits) {
+            return self.get(name);
+        }
+        let mut connection = Connection::new(base);
+        connection.auth = Auth::Challenge(Arc::new(self.chain.clone()));
+        Ok(Settings {
+            name: None,
+            driver: Driver::of_host(&host),
+            connection,
+        })
+    }
+}
