@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use dockhand_oci::{Endpoint, RepoName, Tag};
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use http::Method;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::Scopes;
@@ -137,6 +138,25 @@ impl Client {
             .ok()
             .and_then(|body| body.extensions)
             .unwrap_or_default())
+    }
+
+    /// The bearer token with which this connection asks for `scopes`, in the words of the token service:
+    /// `repository:team/app:pull,push`. `None` when the registry does not ask for one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unauthorized`] when credentials are missing or refused, and what keeps the registry or
+    /// its token service from answering.
+    ///
+    /// Specification: <https://distribution.github.io/distribution/spec/auth/token/>
+    pub async fn token(&self, scopes: &str) -> Result<Option<SecretString>> {
+        let scopes = Scopes::parse(scopes);
+        let url = self.http.connection.base.endpoint(&Endpoint::Base)?;
+        let request = Request::new(Method::GET, url, "get a token").scopes(scopes.clone());
+        self.http.send(&request).await?;
+        let header = self.http.authorization(&scopes).await?;
+        let bearer = { header.as_ref() }.and_then(|header| header.to_str().ok());
+        let token = bearer.and_then(|text| text.strip_prefix("Bearer "));
+        Ok(token.map(SecretString::from))
     }
 
     /// The tags of a repository of this registry.

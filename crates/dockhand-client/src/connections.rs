@@ -27,9 +27,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use dockhand_oci::RepoName;
+
 pub use driver::{ApiKeyUse, Driver};
 
-use crate::credentials::{Chain, Environment};
+use crate::credentials::{Chain, Environment, Explanation, Kind, Outcome};
 use crate::{Auth, BaseUrl, Connection, Error, ErrorKind, Result};
 use table::Table;
 
@@ -55,6 +57,36 @@ pub struct Settings {
     pub driver: Driver,
     /// Where it is, who asks, and how patiently.
     pub connection: Connection,
+    /// Where credentials come from when the registry asks; none where the connection says who asks.
+    pub credentials: Option<Chain>,
+}
+
+impl Settings {
+    /// How a credential for this registry, and `repository` in it, is found.
+    ///
+    /// # Errors
+    /// As [`Chain::explain`].
+    pub async fn explain(&self, repository: Option<&RepoName>) -> Result<Explanation> {
+        let host = self.connection.base.host();
+        if let Some(chain) = &self.credentials {
+            return chain.explain(&host, repository).await;
+        }
+        let used = |kind, user: Option<&String>| Outcome::Used {
+            kind,
+            user: user.cloned(),
+        };
+        let outcome = match &self.connection.auth {
+            Auth::Basic(user, _) => used(Kind::Password, Some(user)),
+            Auth::ApiKey(user, _) => used(Kind::ApiKey, user.as_ref()),
+            Auth::Bearer(_) | Auth::Signed(_) => used(Kind::RegistryToken, None),
+            Auth::Anonymous | Auth::Challenge(_) => Outcome::Skipped {
+                why: "it asks as nobody".to_owned(),
+            },
+        };
+        let name = self.name.as_deref().unwrap_or_default();
+        let place = format!("connection {name:?}");
+        Ok(Explanation::of_one(host, repository, place, outcome))
+    }
 }
 
 impl Connections {
@@ -112,10 +144,13 @@ impl Connections {
         };
         let driver = table.driver.unwrap_or_default();
         let built = build::connection(table, driver, &self.chain);
+        let built = built.map_err(|error| error.doing(format!("use connection {name:?}")));
+        let (connection, credentials) = built?;
         Ok(Settings {
             name: Some(name.to_owned()),
             driver,
-            connection: built.map_err(|error| error.doing(format!("use connection {name:?}")))?,
+            connection,
+            credentials,
         })
     }
 
@@ -132,29 +167,33 @@ impl Connections {
         }
     }
 
-    /// How to reach a registry as image references name it: the settings of its connection, the default
-    /// one first when there are several, else defaults.
+    /// How to reach a registry, named as in image references or by its URL: the settings of its
+    /// connection, the default one first when there are several, else defaults. Connections with TLS
+    /// are not for a URL without.
     ///
     /// # Errors
     /// As [`Connections::get`], and [`ErrorKind::Invalid`] when the text is no registry's address.
     pub fn for_host(&self, host: &str) -> Result<Settings> {
         let base: BaseUrl = host.parse()?;
-        let host = base.host();
         let fits = |name: &&str| {
-            let table = self.tables.get(*name);
-            let own = table.and_then(|table| table.base_uri.as_ref());
-            own.is_some_and(|own| own.host() == host)
+            let own = self.tables.get(*name).and_then(Table::base);
+            own.is_some_and(|own| {
+                let same_scheme = base.is_guessed() || base.is_plain() == own.is_plain();
+                own.host() == base.host() && same_scheme
+            })
         };
         let first = std::iter::once(self.default.0.as_str());
         if let Some(name) = first.chain(self.names()).find(fits) {
             return self.get(name);
         }
+        let driver = Driver::of_host(&base.host());
         let mut connection = Connection::new(base);
         connection.auth = Auth::Challenge(Arc::new(self.chain.clone()));
         Ok(Settings {
             name: None,
-            driver: Driver::of_host(&host),
+            driver,
             connection,
+            credentials: Some(self.chain.clone()),
         })
     }
 }

@@ -153,6 +153,9 @@ impl CredentialSource for Chain {
         host: &str,
         repository: Option<&RepoName>,
     ) -> Result<Option<Credential>> {
+        if self.given.is_some() {
+            return Ok(self.given.clone());
+        }
         let mut walk = Walk::new(self, host, repository);
         walk.walk().await?;
         for warning in walk.warnings {

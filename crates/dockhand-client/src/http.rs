@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use http::StatusCode;
 use http::header::LOCATION;
+use http::{HeaderValue, StatusCode};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use url::Url;
@@ -24,7 +24,7 @@ pub(crate) use redirect::{resolve, same_origin};
 pub(crate) use request::{Body, Request};
 pub(crate) use retry::Patience;
 
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Scopes};
 use crate::{Connection, Error, ErrorKind, Event, Observer, Result};
 
 /// One registry on the network.
@@ -70,6 +70,11 @@ impl Http {
     /// What the registry asks of whoever comes, as far as it was seen.
     pub(crate) async fn auth_kind(&self) -> Option<&'static str> {
         self.auth.kind().await
+    }
+
+    /// The header by which the registry would know who asks for `scopes`, as far as it has asked.
+    pub(crate) async fn authorization(&self, scopes: &Scopes) -> Result<Option<HeaderValue>> {
+        self.auth.before(self, scopes).await
     }
 
     /// Sends a request until it is answered with success, fails for good, or patience ends.
@@ -155,7 +160,7 @@ impl Http {
         &self,
         request: &Request,
         url: Url,
-        token: Option<&http::HeaderValue>,
+        token: Option<&HeaderValue>,
     ) -> Result<Answer> {
         if self.scheme.load(Ordering::Relaxed) != SCHEME_AS_GUESSED || url.scheme() != "http" {
             return self.follow(request, url, token).await;
@@ -201,7 +206,7 @@ impl Http {
         &self,
         request: &Request,
         url: Url,
-        token: Option<&http::HeaderValue>,
+        token: Option<&HeaderValue>,
     ) -> Result<Answer> {
         let mut url = url;
         for _ in 0..redirect::REDIRECTS_MAX {

@@ -85,6 +85,7 @@ pub use connection::{
     Auth, Connection, Credential, CredentialSource, ProxySettings, Retries, Timeouts, TlsSettings,
     TokenSigner,
 };
+pub use connections::{Connections, Driver, Settings};
 pub use download::download;
 pub use error::{Error, ErrorKind, Result};
 pub use observer::{Event, Moved, Observer, Unobserved};

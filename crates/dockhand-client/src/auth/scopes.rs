@@ -62,9 +62,9 @@ impl Scopes {
         self.0.is_empty()
     }
 
-    /// Whether nothing but reading is asked for.
+    /// Whether it is asked for reading, and for nothing else.
     pub(crate) fn is_pull(&self) -> bool {
-        self.0.values().flatten().all(|action| action == "pull")
+        !self.is_empty() && self.0.values().flatten().all(|action| action == "pull")
     }
 
     /// Each as a text.
@@ -103,6 +103,7 @@ mod tests {
         );
         assert!(!both.is_pull() && Scopes::pull(&name).is_pull());
         assert_eq!(both.first_repository().unwrap().as_str(), "base");
-        assert!(Scopes::parse("").is_empty());
+        let nothing = Scopes::parse("");
+        assert!(nothing.is_empty() && !nothing.is_pull());
     }
 }

@@ -16,21 +16,26 @@ use crate::{
     TlsSettings,
 };
 
-/// The connection, with credentials from `chain` where the registry is to say what it wants.
-pub(super) fn connection(table: &Table, driver: Driver, chain: &Chain) -> Result<Connection> {
-    let Some(base) = table.base_uri.clone() else {
+/// The connection, with credentials from `chain` where the registry is to say what it wants; the chain
+/// beside it is the one that it uses.
+pub(super) fn connection(
+    table: &Table,
+    driver: Driver,
+    chain: &Chain,
+) -> Result<(Connection, Option<Chain>)> {
+    let Some(base) = table.base() else {
         let hint = "say where the registry is, such as \"https://registry.example.com/v2/\"";
         return Err(wrong("it has no base-uri").with_hint(hint));
-    };
-    let base = match table.tls.plain_http {
-        true => base.with_tls(false),
-        false => base,
     };
     let fresh = Connection::new(base);
     let (timeouts, retries) = (&table.timeouts, &table.retries);
     let or = |period: Option<Period>, other| period.map_or(other, |Period(length)| length);
-    Ok(Connection {
-        auth: auth(&table.auth, driver, chain)?,
+    let (auth, credentials) = match auth(&table.auth, driver, chain)? {
+        Asking::Fixed(auth) => (auth, None),
+        Asking::Chain(chain) => (Auth::Challenge(Arc::new(chain.clone())), Some(chain)),
+    };
+    let connection = Connection {
+        auth,
         tls: tls(&table.tls)?,
         proxy: table.proxy.as_ref().map_or(ProxySettings::System, proxy),
         timeouts: Timeouts {
@@ -49,14 +54,21 @@ pub(super) fn connection(table: &Table, driver: Driver, chain: &Chain) -> Result
         logging: table.logging.level.map_or(fresh.logging, |level| level.0),
         base: fresh.base,
         resolve: fresh.resolve,
-    })
+    };
+    Ok((connection, credentials))
+}
+
+/// Who asks.
+enum Asking {
+    Fixed(Auth),
+    Chain(Chain),
 }
 
 fn wrong(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Config, message)
 }
 
-fn auth(table: &AuthTable, driver: Driver, chain: &Chain) -> Result<Auth> {
+fn auth(table: &AuthTable, driver: Driver, chain: &Chain) -> Result<Asking> {
     let password = || {
         secret(
             "password",
@@ -74,7 +86,7 @@ fn auth(table: &AuthTable, driver: Driver, chain: &Chain) -> Result<Auth> {
     };
     let user = || table.username.clone();
     let chosen = table.driver.unwrap_or_else(|| implied(table));
-    Ok(match chosen {
+    let fixed = match chosen {
         AuthDriver::None => Auth::Anonymous,
         AuthDriver::Basic => {
             let user = user().ok_or_else(|| missing("username", "basic"))?;
@@ -96,20 +108,21 @@ fn auth(table: &AuthTable, driver: Driver, chain: &Chain) -> Result<Auth> {
         AuthDriver::Jwt => {
             let message = "auth.driver `jwt` needs tokens that are signed here, which comes with the \
                  token authority";
-            return Err(Error::new(ErrorKind::Unsupported, message)
-                .with_hint("until then, take basic, bearer, apikey or challenge"));
+            return Err(
+                wrong(message).with_hint("until then, take basic, bearer, apikey or challenge")
+            );
         }
         AuthDriver::Challenge => {
-            let chain = match (user(), password()?) {
+            return Ok(Asking::Chain(match (user(), password()?) {
                 (Some(user), Some(password)) => {
                     chain.clone().given(Credential::Basic(user, password))
                 }
                 (None, Some(_)) => return Err(missing("username", "challenge")),
                 _ => chain.clone(),
-            };
-            Auth::Challenge(Arc::new(chain))
+            }));
         }
-    })
+    };
+    Ok(Asking::Fixed(fixed))
 }
 
 /// The driver that is meant when none is written.

@@ -169,6 +169,15 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
 ];
 
 impl Table {
+    /// Where it leads.
+    pub(super) fn base(&self) -> Option<BaseUrl> {
+        let base = self.base_uri.clone()?;
+        Some(match self.tls.plain_http {
+            true => base.with_tls(false),
+            false => base,
+        })
+    }
+
     /// The files that it names.
     pub(super) fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let auth = [

@@ -399,6 +399,8 @@ auth = { token = 'hub' }
         ("", "index.docker.io"),
         ("", "localhost:5000"),
         ("", "registry.gitlab.com"),
+        ("", "https://r.example/other"),
+        ("", "http://r.example"),
     ] {
         let connections = load(text, &[("DOCKHAND_CONNECTION", default)]).unwrap();
         let settings = connections.for_host(host).unwrap();
@@ -410,9 +412,42 @@ b https://r.example/ oci bearer b
 hub https://registry-1.docker.io/ oci bearer hub
 - http://localhost:5000/ oci challenge
 - https://registry.gitlab.com/ gitlab challenge
+a https://r.example/sub/ oci bearer a
+- http://r.example/ oci challenge
 ";
     assert_eq!(said, expected);
     assert!(load("", &[]).unwrap().for_host("a b").is_err());
+}
+
+#[tokio::test]
+async fn who_asks_is_explained() {
+    let text = "\
+[connections.a]
+base-uri = 'a.example'
+driver = 'zot'
+auth = { username = 'me', api-key = 'canary' }
+[connections.b]
+base-uri = 'b.example'
+auth = { driver = 'none' }
+[connections.c]
+base-uri = 'c.example'
+auth = { username = 'you', password = 'canary' }
+";
+    let connections = load(text, &[]).unwrap();
+    for (host, first) in [
+        ("a.example", "connection \"a\": used: API key of me"),
+        (
+            "b.example",
+            "connection \"b\": not looked at: it asks as nobody",
+        ),
+        ("c.example", "what was given: used: password of you"),
+        ("d.example", "DOCKHAND_PASSWORD_D_EXAMPLE: not there"),
+    ] {
+        let settings = connections.for_host(host).unwrap();
+        let told = settings.explain(None).await.unwrap().to_string();
+        assert_eq!(told.lines().next(), Some(first));
+        assert!(!told.contains("canary"), "{told}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use dockhand_oci::RepoName;
 use serde::Serialize;
 
 use crate::Credential;
@@ -19,6 +20,25 @@ pub struct Explanation {
 }
 
 impl Explanation {
+    /// A walk that ends where it begins.
+    pub(crate) fn of_one(
+        host: String,
+        repository: Option<&RepoName>,
+        place: String,
+        outcome: Outcome,
+    ) -> Self {
+        let step = Step {
+            place,
+            key: None,
+            outcome,
+        };
+        Self {
+            host,
+            repository: repository.map(ToString::to_string),
+            steps: vec![step],
+        }
+    }
+
     /// The step whose credential is used; without one, the registry is asked as nobody.
     #[must_use]
     pub fn used(&self) -> Option<&Step> {
@@ -83,6 +103,8 @@ pub enum Kind {
     IdentityToken,
     /// A token of access for the registry itself.
     RegistryToken,
+    /// An API key.
+    ApiKey,
 }
 
 impl Outcome {
@@ -107,6 +129,7 @@ impl fmt::Display for Kind {
             Self::Password => "password",
             Self::IdentityToken => "identity token",
             Self::RegistryToken => "registry token",
+            Self::ApiKey => "API key",
         })
     }
 }

@@ -53,7 +53,7 @@ impl<'a> Walk<'a> {
     /// Looks at every place. A file that is not what it should be ends it.
     pub(super) async fn walk(&mut self) -> Result<()> {
         if let Some(credential) = &self.chain.given {
-            self.offer("the command line", None, Ok(Some(credential.clone())));
+            self.offer("what was given", None, Ok(Some(credential.clone())));
         }
         if let Some(path) = &self.chain.authfile {
             self.files(&[Place::named(path.clone())], true).await?;
