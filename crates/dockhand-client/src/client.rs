@@ -74,7 +74,7 @@ impl Client {
     pub async fn ping(&self) -> Result<Ping> {
         let begun = Instant::now();
         let url = self.http.connection.base.endpoint(&Endpoint::Base)?;
-        let request = Request::new(Method::GET, url, "ping the registry");
+        let request = Request::new(Method::GET, url, "ping the registry").whole(ANSWER_MAX);
         let answer = self.http.send(&request).await?;
         let took = begun.elapsed();
         let text = |name: &str| answer.header(name).map(str::to_owned);
@@ -126,6 +126,7 @@ impl Client {
         }
         let url = self.http.connection.base.join("/v2/_oci/ext/discover")?;
         let request = Request::new(Method::GET, url, "ask for the registry's extensions");
+        let request = request.whole(ANSWER_MAX);
         let answer = match self.http.send(&request).await {
             Ok(answer) => answer,
             Err(error) if is_absent(&error) => return Ok(Vec::new()),

@@ -82,7 +82,12 @@ impl Http {
         let failed = |error: Error| error.doing(request.doing.as_str()).at(self.host());
         let mut patience = Patience::new(&self.connection.retries);
         loop {
-            let tried = self.attempt(request).await;
+            let tried = match (self.attempt(request).await, request.whole) {
+                (Ok(answer), Some(max)) if answer.status().is_success() => {
+                    answer.in_memory(max).await
+                }
+                (tried, _) => tried,
+            };
             let error = match tried {
                 Ok(mut answer) if answer.status().is_success() => {
                     answer.attempts = patience.tries();

@@ -120,7 +120,8 @@ impl Walk {
         url.set_query(Some(query).filter(|query| !query.is_empty()));
         let request = Request::new(Method::GET, url, self.question.doing.as_str())
             .scopes(self.question.scopes.clone())
-            .header(ACCEPT, "application/json");
+            .header(ACCEPT, "application/json")
+            .whole(PAGE_MAX);
         let answer = match self.http.send(&request).await {
             Err(error) if error.kind() == ErrorKind::Refused && self.own_size() => {
                 // It may not like the number; its own page size will do.

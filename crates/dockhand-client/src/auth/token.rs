@@ -227,9 +227,10 @@ impl Service<'_> {
         let mut patience = Patience::new(&self.http.connection.retries);
         loop {
             let error = match self.http.transmit(&request, &request.url, None).await {
-                Ok(answer) if answer.status() == StatusCode::OK => {
-                    return read(answer).await.map_err(failed);
-                }
+                Ok(answer) if answer.status() == StatusCode::OK => match read(answer).await {
+                    Ok(token) => return Ok(token),
+                    Err(error) => error,
+                },
                 Ok(answer) => answer.into_error().await,
                 Err(error) => error,
             };

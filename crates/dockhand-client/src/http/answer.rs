@@ -6,6 +6,7 @@ use bytes::Bytes;
 use dockhand_oci::{ErrorBody, ErrorInfo};
 use futures_util::stream::{self, StreamExt};
 use http::{HeaderMap, StatusCode};
+use reqwest::ResponseBuilderExt;
 use tokio::time::timeout;
 use url::Url;
 
@@ -82,6 +83,24 @@ impl Answer {
             read.extend_from_slice(&chunk);
         }
         Ok(read.into())
+    }
+
+    /// The same answer with its body in memory, at most `max` bytes of it.
+    pub(crate) async fn in_memory(self, max: u64) -> Result<Self> {
+        let (host, idle, attempts) = (self.host.clone(), self.idle, self.attempts);
+        let mut head = http::Response::builder()
+            .status(self.status())
+            .url(self.url().clone())
+            .body(())
+            .map_err(|error| Error::new(ErrorKind::Protocol, error.to_string()))?;
+        *head.headers_mut() = self.headers().clone();
+        let bytes = self.bytes(max).await?;
+        Ok(Self {
+            response: head.map(|()| bytes).into(),
+            host,
+            idle,
+            attempts,
+        })
     }
 
     /// The body as it comes; an error when nothing comes for too long.

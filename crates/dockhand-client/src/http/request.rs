@@ -25,6 +25,8 @@ pub(crate) struct Request {
     pub(crate) scopes: Scopes,
     /// Whether it may simply be sent again when it failed half way.
     pub(crate) repeatable: bool,
+    /// How many bytes of an answer's body are read into memory as part of the try.
+    pub(crate) whole: Option<u64>,
 }
 
 impl Request {
@@ -37,6 +39,7 @@ impl Request {
             doing: doing.into(),
             scopes: Scopes::default(),
             repeatable: true,
+            whole: None,
         }
     }
 
@@ -60,6 +63,12 @@ impl Request {
     pub(crate) fn body(mut self, media_type: &str, body: Body) -> Self {
         self.body = body;
         self.header(CONTENT_TYPE, media_type)
+    }
+
+    /// To be sent again also when the body of its answer, of at most `max` bytes, breaks off.
+    pub(crate) fn whole(mut self, max: u64) -> Self {
+        self.whole = Some(max);
+        self
     }
 
     /// Not to be sent again by itself when it failed: the caller finds out first how far it came.

@@ -56,9 +56,11 @@ impl Patience {
     }
 
     /// How long to wait before the next try; `None` when `error` is to be reported instead: it will not
-    /// pass, it was tried often enough, or the registry asks for more patience than allowed.
+    /// pass, it was tried often enough, here or by what is tried here, or the registry asks for more
+    /// patience than allowed.
     pub(crate) fn wait(&mut self, error: &Error) -> Option<Duration> {
-        if !may_pass(error) {
+        let spent = error.attempts() > self.tries;
+        if spent || !may_pass(error) {
             return None;
         }
         let own = self.waits.next()?;

@@ -35,7 +35,9 @@ impl Repository {
         reference: &Reference,
     ) -> Result<(RawManifest, Option<String>)> {
         let doing = format!("get the manifest {}", self.named(reference));
-        let request = self.manifest_request(Method::GET, reference, doing)?;
+        let request = self
+            .manifest_request(Method::GET, reference, doing)?
+            .whole(MANIFEST_MAX);
         let answer = self.client.http.send(&request).await?;
         let failed = |error: Error| error.doing(request.doing.as_str()).at(self.client.host());
         let media_type = media_type(&answer);

@@ -213,11 +213,17 @@ impl Upload {
     /// # Errors
     /// [`ErrorKind::NotFound`] when the registry no longer has the upload.
     pub async fn status(&mut self) -> Result<u64> {
+        Ok(self.ask().await?.unwrap_or(0))
+    }
+
+    /// As [`Upload::status`]; `None` when the registry does not say.
+    async fn ask(&mut self) -> Result<Option<u64>> {
         let request = self.request(Method::GET, "ask for the state of an upload");
         let answer = self.client().http.send(&request).await?;
-        self.offset = next_offset(&answer).unwrap_or(0);
+        let told = next_offset(&answer);
+        self.offset = told.unwrap_or(0);
         self.move_on(&answer)?;
-        Ok(self.offset)
+        Ok(told)
     }
 
     /// Sends the next bytes. The registry may take fewer; [`offset`](Self::offset) tells.

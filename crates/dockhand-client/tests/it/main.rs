@@ -4,6 +4,11 @@
 mod artifacts;
 mod copies;
 mod downloads;
+mod faults;
+mod faults_uploads;
+mod peer;
+mod quirks_content;
+mod quirks_uploads;
 mod registry;
 mod repositories;
 mod stores;

@@ -110,9 +110,11 @@ impl<'a> Sending<'a> {
         let Some(upload) = &mut self.upload else {
             return Ok(false);
         };
-        match upload.status().await {
+        match upload.ask().await {
             // A registry that has more than there is has something else.
-            Ok(offset) if offset <= self.blob.size => Ok(false),
+            Ok(Some(offset)) if offset <= self.blob.size => Ok(false),
+            // Nobody answers any more.
+            Err(error) if error.status().is_none() => Err(self.named(error)),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 upload.ended = true;
                 self.upload = None;
