@@ -94,6 +94,10 @@ impl Http {
                     self.notice(&answer);
                     return Ok(answer);
                 }
+                Ok(answer) if request.optional && !same_origin(answer.url(), &self.home()) => {
+                    let message = "the registry leads elsewhere, where it is not either";
+                    Error::new(ErrorKind::Unsupported, message)
+                }
                 Ok(answer) => answer.into_error().await,
                 Err(error) => error,
             };

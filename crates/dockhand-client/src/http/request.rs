@@ -25,6 +25,9 @@ pub(crate) struct Request {
     pub(crate) scopes: Scopes,
     /// Whether it may simply be sent again when it failed half way.
     pub(crate) repeatable: bool,
+    /// Whether a failure of another host, where a redirect led, only says that the registry does not
+    /// have this.
+    pub(crate) optional: bool,
     /// How many bytes of an answer's body are read into memory as part of the try.
     pub(crate) whole: Option<u64>,
 }
@@ -39,6 +42,7 @@ impl Request {
             doing: doing.into(),
             scopes: Scopes::default(),
             repeatable: true,
+            optional: false,
             whole: None,
         }
     }
@@ -63,6 +67,12 @@ impl Request {
     pub(crate) fn body(mut self, media_type: &str, body: Body) -> Self {
         self.body = body;
         self.header(CONTENT_TYPE, media_type)
+    }
+
+    /// For something that not every registry has: some send those who ask to a page for people.
+    pub(crate) fn optional(mut self) -> Self {
+        self.optional = true;
+        self
     }
 
     /// To be sent again also when the body of its answer, of at most `max` bytes, breaks off.

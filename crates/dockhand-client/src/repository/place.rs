@@ -30,7 +30,11 @@ impl Store for Repository {
     }
 
     async fn find(&self, reference: &Reference) -> Result<Option<Descriptor>> {
-        self.head_manifest(reference).await
+        match self.head_manifest(reference).await {
+            // Some registries deny what is not there; whoever may not write either is told so then.
+            Err(error) if error.kind() == ErrorKind::Denied => Ok(None),
+            found => found,
+        }
     }
 
     async fn manifest(&self, reference: &Reference) -> Result<RawManifest> {

@@ -106,7 +106,10 @@ impl Repository {
                 .query_pairs_mut()
                 .append_pair("artifactType", wanted);
         }
-        request = request.accept(&[MediaType::OCI_INDEX]).whole(MANIFEST_MAX);
+        request = request
+            .accept(&[MediaType::OCI_INDEX])
+            .whole(MANIFEST_MAX)
+            .optional();
         let mut found: Vec<Descriptor> = Vec::new();
         for page in 0..PAGES_MAX {
             let answer = match self.client.http.send(&request).await {

@@ -101,6 +101,12 @@ pub(super) async fn read_head(
         if socket.read_buf(buffer).await? == 0 {
             return Ok(None);
         }
+        // A greeting in TLS begins with byte 22.
+        if !buffer[0].is_ascii_uppercase() {
+            let refusal = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+            socket.write_all(refusal).await?;
+            return Ok(None);
+        }
     }
 }
 
