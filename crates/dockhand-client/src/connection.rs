@@ -1,5 +1,6 @@
 //! How to reach one registry: where it is, who asks, and how patiently.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,14 +8,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dockhand_oci::RepoName;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use secrecy::SecretString;
 use tracing::level_filters::LevelFilter;
 
 use crate::{BaseUrl, Error, Result};
 
 /// Everything that a [`Client`](crate::Client) must know of a registry.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Connection {
     /// Where the registry is.
     pub base: BaseUrl,
@@ -70,6 +71,25 @@ impl Connection {
     }
 }
 
+impl fmt::Debug for Connection {
+    /// Without the values of headers, which may be credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.headers.keys().map(HeaderName::as_str).collect();
+        f.debug_struct("Connection")
+            .field("base", &self.base)
+            .field("auth", &self.auth)
+            .field("tls", &self.tls)
+            .field("proxy", &self.proxy)
+            .field("timeouts", &self.timeouts)
+            .field("retries", &self.retries)
+            .field("resolve", &self.resolve)
+            .field("headers", &headers)
+            .field("user_agent", &self.user_agent)
+            .field("lanes", &self.lanes)
+            .finish()
+    }
+}
+
 /// Who asks.
 #[derive(Clone, Debug)]
 pub enum Auth {
@@ -107,7 +127,7 @@ pub enum Credential {
 
 /// Where credentials come from.
 #[async_trait]
-pub trait CredentialSource: std::fmt::Debug + Send + Sync {
+pub trait CredentialSource: fmt::Debug + Send + Sync {
     /// The credential for a registry, and a repository in it where one is meant. `host` is as in image
     /// references: `docker.io`, `localhost:5000`.
     ///
@@ -121,7 +141,7 @@ pub trait CredentialSource: std::fmt::Debug + Send + Sync {
 }
 
 /// Signs tokens for a registry that trusts this program's key.
-pub trait TokenSigner: std::fmt::Debug + Send + Sync {
+pub trait TokenSigner: fmt::Debug + Send + Sync {
     /// A token that allows `scopes`, in the form `repository:team/app:pull,push`.
     ///
     /// # Errors
@@ -141,7 +161,7 @@ pub struct TlsSettings {
 }
 
 /// What stands between here and the registry.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub enum ProxySettings {
     /// What `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
     #[default]
@@ -150,6 +170,22 @@ pub enum ProxySettings {
     None,
     /// This proxy for everything: `http://…` or `socks5://…`.
     Url(String),
+}
+
+impl fmt::Debug for ProxySettings {
+    /// Without the user and password that a proxy's URL may have.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System => f.write_str("System"),
+            Self::None => f.write_str("None"),
+            Self::Url(url) => {
+                let host = url.rsplit(['@', '/']).find(|part| !part.is_empty());
+                f.debug_tuple("Url")
+                    .field(&host.unwrap_or_default())
+                    .finish()
+            }
+        }
+    }
 }
 
 /// How long to wait.

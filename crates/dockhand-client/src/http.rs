@@ -101,7 +101,11 @@ impl Http {
                 Ok(answer) => answer.into_error().await,
                 Err(error) => error,
             };
-            let error = error.tried(patience.tries(), None);
+            // What was tried more often on the way, like getting a token, says so itself.
+            let error = match error.attempts() > patience.tries() {
+                true => error,
+                false => error.tried(patience.tries(), None),
+            };
             if !request.repeatable {
                 return Err(failed(self.explain(error).await));
             }

@@ -55,9 +55,13 @@ pub(crate) fn resolve(from: &Url, target: &str) -> Result<Url> {
     Ok(url)
 }
 
-/// A target without its query, which may be a signature.
-fn shown(target: &str) -> &str {
-    target.split(['?', '#']).next().unwrap_or_default()
+/// A target without its query, which may be a signature, and without a password.
+fn shown(target: &str) -> String {
+    let plain = target.split(['?', '#']).next().unwrap_or_default();
+    match plain.split_once("//") {
+        Some((scheme, rest)) => format!("{scheme}//{}", rest.rsplit('@').next().unwrap_or(rest)),
+        None => plain.to_owned(),
+    }
 }
 
 fn is_link_local(url: &Url) -> bool {

@@ -60,7 +60,9 @@ impl Http {
         let mut headers = request.headers.clone();
         if same_origin(url, &self.home()) {
             for (name, value) in &self.connection.headers {
-                headers.insert(name, value.clone());
+                let mut value = value.clone();
+                value.set_sensitive(true);
+                headers.insert(name, value);
             }
         }
         if let Some(token) = token {

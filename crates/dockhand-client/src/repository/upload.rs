@@ -6,6 +6,7 @@
 
 mod sending;
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -25,7 +26,6 @@ use sending::Sending;
 const OCTETS: &str = "application/octet-stream";
 
 /// An upload session of a repository: a blob that is not there yet.
-#[derive(Debug)]
 pub struct Upload {
     repository: Repository,
     /// Where the next request goes; each answer may say another place.
@@ -325,6 +325,17 @@ impl Upload {
             self.url = url;
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Upload {
+    /// Without the query of its URL: whoever has that may write.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upload")
+            .field("repository", &self.repository)
+            .field("path", &self.url.path())
+            .field("offset", &self.offset)
+            .finish_non_exhaustive()
     }
 }
 

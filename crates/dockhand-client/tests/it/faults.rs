@@ -99,7 +99,12 @@ async fn passing_faults_of_reading_are_survived_with_one_more_request() {
     ];
     let registry = Registry::start().await;
     let content = bytes(3, 50_000);
-    let pushed = image(&registry.repository("app"), &[content.clone()], &["1"]).await;
+    let pushed = image(
+        &registry.repository("app"),
+        std::slice::from_ref(&content),
+        &["1"],
+    )
+    .await;
     let layer = pushed.parse().unwrap().links[1].descriptor.clone();
     for (name, pattern, fault) in faults {
         let peer = Peer::start(fault(Script::new()).front(&registry.address)).await;

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod artifacts;
+mod auth_leaks;
+mod auth_tokens;
 mod copies;
 mod downloads;
 mod faults;

@@ -89,6 +89,8 @@ pub(crate) enum Intake {
 type Play = Box<dyn Fn(&Seen) -> Answer + Send + Sync>;
 type Alter = Box<dyn Fn(&Seen, Answer) -> Answer + Send + Sync>;
 
+type Test = Box<dyn Fn(&Seen) -> bool + Send + Sync>;
+
 enum Action {
     Play(Play),
     Alter(Alter),
@@ -96,6 +98,7 @@ enum Action {
 
 struct Rule {
     pattern: String,
+    test: Option<Test>,
     /// How often it is played; `usize::MAX` for always.
     left: usize,
     intake: Intake,
@@ -156,14 +159,18 @@ impl Script {
         self.rule(pattern, 1, Intake::All, Action::Alter(Box::new(change)))
     }
 
-    /// As [`Script::alter`], for every such request.
-    pub(crate) fn alter_all(
+    /// Plays `play` for every request that fits `pattern` and passes `test`.
+    pub(crate) fn when(
         self,
         pattern: &str,
-        change: impl Fn(&Seen, Answer) -> Answer + Send + Sync + 'static,
+        test: impl Fn(&Seen) -> bool + Send + Sync + 'static,
+        play: impl Fn(&Seen) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        let action = Action::Alter(Box::new(change));
-        self.rule(pattern, usize::MAX, Intake::All, action)
+        let mut script = self.on(pattern, play);
+        if let Some(rule) = script.rules.last_mut() {
+            rule.test = Some(Box::new(test));
+        }
+        script
     }
 
     /// These rules first, and those of `other` after them.
@@ -181,6 +188,7 @@ impl Script {
     fn rule(mut self, pattern: &str, left: usize, intake: Intake, action: Action) -> Self {
         self.rules.push(Rule {
             pattern: pattern.to_owned(),
+            test: None,
             left,
             intake,
             action: Arc::new(action),
@@ -191,8 +199,9 @@ impl Script {
     /// What is to be done with this request.
     fn next(&mut self, seen: &Seen) -> Option<(Intake, Arc<Action>)> {
         let line = format!("{} {}", seen.method, seen.path());
-        let rule =
-            { self.rules.iter_mut() }.find(|rule| rule.left > 0 && fits(&rule.pattern, &line))?;
+        let rule = { self.rules.iter_mut() }
+            .filter(|rule| rule.left > 0 && fits(&rule.pattern, &line))
+            .find(|rule| rule.test.as_ref().is_none_or(|test| test(seen)))?;
         if rule.left != usize::MAX {
             rule.left -= 1;
         }

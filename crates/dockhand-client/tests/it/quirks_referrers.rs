@@ -74,7 +74,7 @@ async fn every_way_of_having_no_list_leads_to_the_tag() {
         let repository = peer.repository();
         for _ in 0..2 {
             let found = repository.referrers(&subject()).await.unwrap();
-            assert_eq!(found, [listed.clone()], "{name}");
+            assert_eq!(found, std::slice::from_ref(&listed), "{name}");
         }
         // What the registry cannot do is remembered.
         assert_eq!(
@@ -126,7 +126,6 @@ async fn a_registry_that_does_not_filter_is_filtered_here() {
         let peer = Peer::start(script).await;
         let filter = Filter {
             artifact_type: Some("x/sbom".to_owned()),
-            ..Filter::default()
         };
         let found = peer
             .repository()

@@ -184,8 +184,10 @@ async fn write(socket: &mut impl Socket, seen: &Seen, answer: &Answer) -> io::Re
     let stop = answer.cut.or(answer.silence).unwrap_or(usize::MAX);
     let body = &answer.body[..stop.min(answer.body.len())];
     socket.write_all(body).await?;
-    while answer.endless {
-        socket.write_all(body).await?;
+    if answer.endless {
+        loop {
+            socket.write_all(body).await?;
+        }
     }
     socket.flush().await?;
     if answer.silence.is_some() {
