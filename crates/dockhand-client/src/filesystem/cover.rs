@@ -174,3 +174,6 @@ impl Cover {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
