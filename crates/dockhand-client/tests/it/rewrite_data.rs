@@ -138,7 +138,7 @@ async fn an_index_is_made_by_hand() {
     let entry = entry_of(&app, &newer).await.unwrap().remove(0);
     assert_eq!(draft.add(entry).unwrap().descriptor.digest, arm.digest);
     let changed = draft.finish().unwrap();
-    let digests: Vec<_> = { entries(&changed).unwrap().iter() }
+    let digests: Vec<_> = { entries(&changed).unwrap().into_iter() }
         .map(|entry| entry.descriptor.digest)
         .collect();
     assert_eq!(digests, [newer.digest, amd.digest]);

@@ -64,7 +64,8 @@ impl FolderSink {
             if path.as_os_str().is_empty() {
                 continue;
             }
-            let directory = self.root.open_dir(path).map_err(failed)?.into_std_file();
+            // As a file: what `open_dir` gives cannot be changed.
+            let directory = self.root.open(path).map_err(failed)?.into_std();
             directory.set_modified(*time).map_err(failed)?;
             directory
                 .set_permissions(Permissions::from_mode(*mode))
@@ -73,7 +74,7 @@ impl FolderSink {
         if target.exists() {
             std::fs::remove_dir(target).map_err(failed)?;
         }
-        let root = self.root.into_std_file();
+        let root = std::fs::File::open(self.folder.path()).map_err(failed)?;
         root.set_modified(root_time).map_err(failed)?;
         std::fs::rename(self.folder.path(), target).map_err(failed)?;
         let _ = self.folder.keep();
