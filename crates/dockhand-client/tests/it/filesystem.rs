@@ -24,7 +24,8 @@ async fn layers_are_merged() {
     let registry = Registry::start().await;
     let store = registry.repository("app");
     type Members = &'static [(&'static str, Is)];
-    let cases: &[(&str, &[Members], &[(&str, &str)])] = &[
+    type Case<'a> = (&'a str, &'a [Members], &'a [(&'a str, &'a str)]);
+    let cases: &[Case<'_>] = &[
         ("nothing", &[], &[]),
         (
             "the newer file",

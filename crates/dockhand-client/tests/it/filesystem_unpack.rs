@@ -86,7 +86,8 @@ async fn what_is_unsafe_is_refused_and_leaves_nothing() {
         links: Absolute::Refuse,
         ..Unpack::default()
     };
-    let cases: &[(&str, Unpack, &[(&str, Is)])] = &[
+    type Case<'a> = (&'a str, Unpack, &'a [(&'a str, Is)]);
+    let cases: &[Case<'_>] = &[
         (
             "up",
             Unpack::default(),

@@ -196,7 +196,7 @@ async fn everything_that_can_be_set_is_set() {
     assert_eq!((run.entrypoint.join(" "), run.cmd.len()), ("/new -x".to_owned(), 0));
     assert_eq!((run.user.as_str(), run.working_dir.as_str()), ("app", "/srv"));
     assert_eq!(run.exposed_ports, ["53/udp", "80/tcp"]);
-    assert_eq!(run.labels.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["kept", "new"]);
+    assert_eq!(run.labels.keys().map(String::as_str).collect::<Vec<_>>(), ["kept", "new"]);
     assert!(run.other.contains_key("Healthcheck"));
     assert_eq!(read.config.created.as_deref(), Some("2024-05-06T07:08:09Z"));
     assert_eq!(read.platform.to_string(), "linux/arm64/v8");
