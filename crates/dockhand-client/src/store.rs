@@ -24,7 +24,7 @@ use futures_util::StreamExt;
 
 pub use archive::{Archive, ArchiveWriter};
 pub(crate) use catalogue::Naming;
-pub(crate) use choice::{Form, form_of, named, sole};
+pub(crate) use choice::{Form, first, form_of, named, sole};
 pub use dir::Directory;
 pub use layout::Layout;
 pub use memory::Memory;

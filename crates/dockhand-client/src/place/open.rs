@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dockhand_oci::{ImageRef, Reference, Tag};
 
 use super::{Place, STREAM, Selection};
-use crate::store::{Form, Naming, Shelf, form_of, named, sole};
+use crate::store::{Form, Naming, Shelf, first, form_of, named, sole};
 use crate::{Archive, ArchiveWriter, Client, Directory, Error, ErrorKind, Layout, Result, Store};
 
 /// Who has the client of a registry: its connection, with its credentials.
@@ -41,10 +41,10 @@ impl Place {
             Self::OciArchive { file, image } | Self::DockerArchive { file, image } => {
                 choose(archive(file).await?, image).await
             }
-            Self::Directory(dir) => choose(Directory::open(dir).await?, &nothing).await,
+            Self::Directory(dir) => root(Directory::open(dir).await?).await,
             Self::Path(path) => match form_of(path).await? {
                 Form::Layout => choose(Layout::open(path).await?, &nothing).await,
-                Form::Directory => choose(Directory::open(path).await?, &nothing).await,
+                Form::Directory => root(Directory::open(path).await?).await,
                 Form::Archive => choose(Archive::open(path).await?, &nothing).await,
             },
         }
@@ -145,6 +145,12 @@ async fn archive(file: &Path) -> Result<Archive> {
         Some(file) => Archive::open(file).await,
         None => Archive::from_stdin().await,
     }
+}
+
+/// The image of a folder in skopeo's form.
+async fn root(dir: Directory) -> Result<(Arc<dyn Store>, Reference)> {
+    let reference = first(&dir).await?;
+    Ok((Arc::new(dir), reference))
 }
 
 async fn choose<S: Shelf + 'static>(

@@ -52,7 +52,7 @@ impl Repository {
     /// [`ErrorKind::NotFound`] when there is no such tag, [`ErrorKind::Unsupported`] when the registry
     /// deletes nothing at all.
     pub async fn replace_and_delete_tag(&self, tag: &Tag) -> Result<()> {
-        self.resolve(&Reference::Tag(tag.clone())).await?;
+        let before = self.manifest(&Reference::Tag(tag.clone())).await?;
         let config = Bytes::from_static(b"{}");
         let digest = Algorithm::Sha256.digest(&config);
         let blob = Descriptor::new(MediaType::OCI_EMPTY, digest, 2);
@@ -69,9 +69,14 @@ impl Repository {
             "annotations": { "dev.dockhand.unique": unique },
         });
         let stand_in = RawManifest::new(MediaType::OCI_MANIFEST, stand_in.to_string());
-        self.put_manifest(&stand_in, std::slice::from_ref(tag))
-            .await?;
-        self.remove_manifest(&stand_in.digest).await
+        let tag = std::slice::from_ref(tag);
+        self.put_manifest(&stand_in, tag).await?;
+        let removed = self.remove_manifest(&stand_in.digest).await;
+        if removed.is_err() {
+            // The tag is to name what it named, not the stand-in.
+            self.put_manifest(&before, tag).await?;
+        }
+        removed
     }
 
     /// Deletes a manifest by its digest; the tags that name it go with it.

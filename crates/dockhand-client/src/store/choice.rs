@@ -28,6 +28,14 @@ pub(crate) async fn named(shelf: &dyn Shelf, image: &ImageRef) -> Result<Referen
     })
 }
 
+/// The image of a place that has one, which comes first: the others are those that it lists.
+pub(crate) async fn first(shelf: &dyn Shelf) -> Result<Reference> {
+    match shelf.catalogue().await?.manifests.first() {
+        Some(first) => Ok(Reference::Digest(first.digest)),
+        None => sole(shelf).await,
+    }
+}
+
 /// The only image, or that which is called `latest` among several.
 pub(crate) async fn sole(shelf: &dyn Shelf) -> Result<Reference> {
     let catalogue = shelf.catalogue().await?;
