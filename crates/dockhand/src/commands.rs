@@ -1,13 +1,29 @@
 //! The subcommands: a file each.
 
+mod artifact;
+mod attach;
 mod blob;
 mod check;
 mod completion;
+mod config;
+mod cp;
 mod digest;
+mod discover;
+mod exists;
+mod inspect;
 mod limits;
+mod ls;
 mod man;
+mod manifest;
 mod ping;
+mod pull;
+mod push;
+mod repos;
+mod rm;
+mod search;
 mod serve;
+mod sync;
+mod tag;
 mod upload;
 mod validate;
 
@@ -19,12 +35,28 @@ use crate::session::With;
 /// What `dockhand` can be asked for.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Blob(With<blob::Blob>),
+    Ls(With<ls::Ls>),
+    Repos(With<repos::Repos>),
+    Search(With<search::Search>),
+    Inspect(With<inspect::Inspect>),
     Digest(With<digest::Digest>),
-    Limits(With<limits::Limits>),
-    Ping(With<ping::Ping>),
-    Upload(With<upload::Upload>),
+    Manifest(With<manifest::Manifest>),
+    Config(With<config::Config>),
+    Exists(With<exists::Exists>),
+    Cp(With<cp::Cp>),
+    Pull(With<pull::Pull>),
+    Push(With<push::Push>),
+    Sync(With<sync::Sync>),
+    Tag(With<tag::Tag>),
+    Rm(With<rm::Rm>),
     Validate(With<validate::Validate>),
+    Artifact(With<artifact::Artifact>),
+    Attach(With<attach::Attach>),
+    Discover(With<discover::Discover>),
+    Blob(With<blob::Blob>),
+    Upload(With<upload::Upload>),
+    Ping(With<ping::Ping>),
+    Limits(With<limits::Limits>),
     Serve(serve::Serve),
     Check(check::Check),
     Completion(completion::Completion),
@@ -34,12 +66,28 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self {
-            Self::Blob(verb) => verb.run(),
+            Self::Ls(verb) => verb.run(),
+            Self::Repos(verb) => verb.run(),
+            Self::Search(verb) => verb.run(),
+            Self::Inspect(verb) => verb.run(),
             Self::Digest(verb) => verb.run(),
-            Self::Limits(verb) => verb.run(),
-            Self::Ping(verb) => verb.run(),
-            Self::Upload(verb) => verb.run(),
+            Self::Manifest(verb) => verb.run(),
+            Self::Config(verb) => verb.run(),
+            Self::Exists(verb) => verb.run(),
+            Self::Cp(verb) => verb.run(),
+            Self::Pull(verb) => verb.run(),
+            Self::Push(verb) => verb.run(),
+            Self::Sync(verb) => verb.run(),
+            Self::Tag(verb) => verb.run(),
+            Self::Rm(verb) => verb.run(),
             Self::Validate(verb) => verb.run(),
+            Self::Artifact(verb) => verb.run(),
+            Self::Attach(verb) => verb.run(),
+            Self::Discover(verb) => verb.run(),
+            Self::Blob(verb) => verb.run(),
+            Self::Upload(verb) => verb.run(),
+            Self::Ping(verb) => verb.run(),
+            Self::Limits(verb) => verb.run(),
             Self::Serve(serve) => serve.run(),
             Self::Check(check) => check.run(),
             Self::Completion(completion) => completion.run(),

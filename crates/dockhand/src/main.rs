@@ -5,11 +5,11 @@
 
 mod commands;
 mod flags;
+mod image;
 mod logging;
-#[allow(dead_code, reason = "the commands that use it come one by one")]
 mod output;
+mod platforms;
 mod progress;
-#[allow(dead_code, reason = "the commands that use it come one by one")]
 mod report;
 #[allow(
     dead_code,
@@ -17,6 +17,8 @@ mod report;
     reason = "the commands that use it come one by one"
 )]
 mod session;
+mod tags;
+mod transfer;
 
 use std::process::ExitCode;
 
@@ -47,5 +49,15 @@ fn main() -> ExitCode {
     match Cli::parse().command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_makes_sense() {
+        super::Cli::command().debug_assert();
     }
 }

@@ -3,13 +3,15 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
+use std::path::Path;
 
 use bytesize::ByteSize;
 use comfy_table::{ContentArrangement, Table, presets};
+use dockhand_oci::MediaType;
 use serde::Serialize;
 
 use crate::flags::Form;
-use crate::report::Failure;
+use crate::report::{Failure, Kind};
 
 /// Writes answers in the form that was asked for.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +56,26 @@ pub(crate) fn raw(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(bytes)?;
     Ok(out.flush()?)
+}
+
+/// Bytes to a file, or to standard output where none or `-` is named.
+pub(crate) fn bytes_to(file: Option<&Path>, bytes: &[u8]) -> Result<(), Failure> {
+    match file {
+        Some(file) if file != Path::new("-") => std::fs::write(file, bytes).map_err(|error| {
+            let message = format!("cannot write {}: {error}", file.display());
+            Failure::plain(Kind::Failed, message)
+        }),
+        _ => raw(bytes),
+    }
+}
+
+/// A media type of a manifest for people.
+pub(crate) fn kind(media_type: &str) -> String {
+    match media_type {
+        MediaType::OCI_INDEX | MediaType::DOCKER_LIST => "index".to_owned(),
+        MediaType::OCI_MANIFEST | MediaType::DOCKER_MANIFEST => "image".to_owned(),
+        other => other.to_owned(),
+    }
 }
 
 /// A table without lines: readable, and its columns can be cut by other programs.

@@ -52,9 +52,13 @@ impl Progress {
 
     /// Something that a person should know, on a line of its own.
     pub(crate) fn note(&self, text: &str) {
-        if self.quiet || matches!(self.teller, Teller::Events(_)) {
-            return;
+        if !self.quiet && !matches!(self.teller, Teller::Events(_)) {
+            self.tell(text);
         }
+    }
+
+    /// Something that must be known, however quiet it is to be.
+    pub(crate) fn tell(&self, text: &str) {
         let write = || {
             let _ = writeln!(anstream::stderr().lock(), "{}", printable(text));
         };

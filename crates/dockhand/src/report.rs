@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use dockhand_client::ErrorKind;
 
+use crate::session::Session;
+
 /// What kind of failure it was; the kind decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -120,8 +122,32 @@ impl Failure {
         self.kind
     }
 
-    pub(crate) fn message(&self) -> &str {
-        &self.message
+    /// What comes of doing `many` things of which some failed: the failures are told, and one is left to
+    /// decide the exit code.
+    ///
+    /// # Errors
+    /// The only failure of a single thing, or that some of many failed.
+    pub(crate) fn of_some(
+        session: &Session,
+        mut failures: Vec<Self>,
+        many: usize,
+    ) -> Result<(), Self> {
+        let failed = failures.len();
+        match failures.pop() {
+            None => Ok(()),
+            Some(only) if many <= 1 => Err(only),
+            Some(last) => {
+                failures.push(last);
+                for failure in failures {
+                    session.tell(&format!("error: {}", failure.message));
+                    if let Some(hint) = failure.hint {
+                        session.tell(&format!("hint: {hint}"));
+                    }
+                }
+                let message = format!("{failed} of {many} failed");
+                Err(Self::plain(Kind::Partial, message))
+            }
+        }
     }
 
     /// Prints the failure and gives its exit code.

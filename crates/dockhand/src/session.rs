@@ -6,6 +6,7 @@ mod drive;
 mod place;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use dockhand_client::{Client, Connection, Observer, Repository};
@@ -19,7 +20,7 @@ use crate::report::{Failure, Kind};
 
 pub(crate) use access::{Side, Twins};
 pub(crate) use drive::{Verb, With};
-pub(crate) use place::Opened;
+pub(crate) use place::{Created, Named, Opened, is_registry, named};
 
 /// One run of a command.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(crate) struct Session {
     progress: Arc<Progress>,
     /// By side and host.
     clients: Mutex<BTreeMap<(&'static str, String), Client>>,
+    /// Whether an image goes to standard output, so that nothing else can.
+    stdout_taken: AtomicBool,
 }
 
 impl Session {
@@ -42,6 +45,7 @@ impl Session {
             output: Output::new(flags.show.form()),
             progress: Arc::new(Progress::new(&flags.show)),
             clients: Mutex::default(),
+            stdout_taken: AtomicBool::new(false),
             flags,
         })
     }
@@ -67,7 +71,20 @@ impl Session {
         F: FnOnce(&mut dyn std::io::Write, &T) -> std::io::Result<()>,
     {
         self.progress.clear();
+        if self.stdout_taken.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         self.output.answer(value, text)
+    }
+
+    /// An image goes to standard output; there will be no answer.
+    fn take_stdout(&self) {
+        self.stdout_taken.store(true, Ordering::Relaxed);
+    }
+
+    /// Says something on standard error in any case.
+    pub(crate) fn tell(&self, text: &str) {
+        self.progress.tell(text);
     }
 
     /// Says something on standard error, unless it is to be quiet.

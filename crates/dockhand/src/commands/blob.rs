@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use dockhand_client::{BlobSource, FileSource, Moved, Repository, Store, read_verified};
+use dockhand_client::{BlobSource, ErrorKind, FileSource, Moved, Repository, Store, read_verified};
 use dockhand_oci::{Algorithm, Descriptor, Digest, Hasher};
 use futures_util::StreamExt;
 use serde::Serialize;
@@ -23,18 +23,21 @@ pub(crate) struct Blob {
 #[derive(Clone, Debug, Subcommand)]
 enum What {
     /// Write a blob to a file, or to standard output
+    #[command(visible_alias = "fetch")]
     Get {
         /// Blob: repository@digest
         blob: String,
         /// File; a download that broke off goes on there
-        #[arg(short = 'O', long, value_name = "FILE")]
+        #[arg(short = 'o', long = "to", short_alias = 'O', value_name = "FILE")]
         file: Option<PathBuf>,
     },
     /// Put a file into a repository as a blob, and print its digest
+    #[command(visible_alias = "push")]
     Put {
         /// Repository, with @digest to have the content checked
         repository: String,
         /// File, or `-` for standard input
+        #[arg(default_value = "-")]
         file: PathBuf,
     },
     /// Print the size of a blob
@@ -43,9 +46,16 @@ enum What {
         blob: String,
     },
     /// Delete a blob
+    #[command(visible_alias = "delete")]
     Rm {
         /// Blob: repository@digest
         blob: String,
+        /// What is not there is deleted already
+        #[arg(long)]
+        ignore_missing: bool,
+        /// Only say what would be deleted
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Take a blob over from another repository of the registry, without moving it
     Mount {
@@ -75,9 +85,20 @@ impl Verb for Blob {
                     writeln!(out, "{}", found.size)
                 })
             }
-            What::Rm { blob } => {
+            What::Rm {
+                blob,
+                ignore_missing,
+                dry_run,
+            } => {
                 let (repository, digest) = named(session, &blob)?;
-                Ok(repository.delete_blob(&digest).await?)
+                let deleted = match dry_run {
+                    true => repository.blob_descriptor(&digest).await.map(drop),
+                    false => repository.delete_blob(&digest).await,
+                };
+                match deleted {
+                    Err(error) if ignore_missing && error.kind() == ErrorKind::NotFound => Ok(()),
+                    other => Ok(other?),
+                }
             }
             What::Mount { blob, from } => mount(session, &blob, from.as_deref()).await,
         }

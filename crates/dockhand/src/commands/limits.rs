@@ -34,7 +34,7 @@ struct Limit {
 impl Verb for Limits {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let opened = session.open(&self.image).await?;
-        opened.store.resolve(&opened.reference()).await?;
+        opened.store.resolve(&opened.reference).await?;
         let told = session.progress().limits().into_iter();
         let limits: Vec<Limit> = told
             .map(|(host, (limit, remaining))| Limit {

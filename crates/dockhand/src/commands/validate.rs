@@ -1,15 +1,19 @@
 //! `dockhand validate`: whether an image is whole, wherever it is.
 
+use std::path::Path;
+
 use clap::Args;
 
-use crate::output::{count, size};
+use crate::output::{count, printable, size};
 use crate::report::{Failure, Kind};
 use crate::session::{Session, Verb};
 
 /// Check that an image is whole: each manifest readable, each blob what its digest says
+///
+/// Exits with 7 when it is not.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Validate {
-    /// Image
+    /// Image, or folder or file with one
     image: String,
     /// Only ask whether the blobs are there, with the right size
     #[arg(long)]
@@ -18,14 +22,18 @@ pub(crate) struct Validate {
 
 impl Verb for Validate {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let opened = session.open(&self.image).await?;
+        let opened = match Path::new(&self.image).exists() {
+            true => session.open_path(&self.image).await?,
+            false => session.open(&self.image).await?,
+        };
         let observer = session.observer();
-        let reference = opened.reference();
+        let reference = &opened.reference;
         let found =
-            dockhand_client::validate(&opened.store, &reference, self.fast, &*observer).await?;
+            dockhand_client::validate(&opened.store, reference, self.fast, &*observer).await?;
         session.answer(&found, |out, found| {
             for problem in &found.problems {
-                writeln!(out, "{}  {}", problem.digest, problem.problem)?;
+                let words = printable(&problem.problem);
+                writeln!(out, "{}  {words}", problem.digest)?;
             }
             writeln!(
                 out,
@@ -39,7 +47,7 @@ impl Verb for Validate {
         match found.problems.len() as u64 {
             0 => Ok(()),
             problems => {
-                let name = opened.name_of(&reference);
+                let name = opened.name();
                 let message = format!("{name} has {}", count(problems, "problem"));
                 Err(Failure::plain(Kind::Mismatch, message))
             }

@@ -159,6 +159,9 @@ pub(super) fn named_connection(name: &str) -> Result<Connection, Failure> {
 
 /// What the flags say about a registry.
 pub(super) fn apply(access: &Access, connection: &mut Connection) -> Result<(), Failure> {
+    if access.authfile.is_some() {
+        return Err(Failure::usage("files with credentials cannot be read yet"));
+    }
     if access.plain_http {
         connection.base = connection.base.clone().with_tls(false);
     }

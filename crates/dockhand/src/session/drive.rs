@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::flags::Flags;
 use crate::logging;
@@ -38,23 +39,25 @@ impl<V: Verb + Args> With<V> {
         let runtime = Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::new(Kind::Failed, &error))?;
         let result = runtime.block_on(async {
-            let work = self.verb.run(&session);
-            tokio::select! {
-                result = work => result,
-                _ = tokio::signal::ctrl_c() => Err(Failure::plain(Kind::Interrupted, "interrupted")),
+            // Before anything begins, so that no signal is missed.
+            let failed = |error: std::io::Error| Failure::new(Kind::Failed, &error);
+            let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+            let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+            {
+                let work = self.verb.run(&session);
+                tokio::select! {
+                    result = work => return result,
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
             }
+            tokio::select! {
+                () = tokio::time::sleep(TIDY) => {}
+                _ = interrupt.recv() => {}
+            }
+            Err(Failure::plain(Kind::Interrupted, "interrupted"))
         });
         session.progress().clear();
-        if let Err(failure) = &result
-            && failure.kind() == Kind::Interrupted
-        {
-            runtime.block_on(async {
-                tokio::select! {
-                    () = tokio::time::sleep(TIDY) => {}
-                    _ = tokio::signal::ctrl_c() => {}
-                }
-            });
-        }
         runtime.shutdown_background();
         result
     }

@@ -1,5 +1,7 @@
 //! The client's side of the command: what all its commands share.
 
+use std::process::Stdio;
+
 use crate::serving::{Serving, dockhand, run, text};
 
 #[test]
@@ -67,4 +69,26 @@ fn flags_come_from_the_environment_too() {
         format!("http://{}", answer["host"].as_str().unwrap()),
         server.url
     );
+}
+
+#[test]
+fn an_interrupt_ends_it_with_its_own_code() {
+    let folder = tempfile::tempdir().unwrap();
+    // Takes connections and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let image = format!("{}/app:1", silent.local_addr().unwrap());
+    let mut command = dockhand(folder.path());
+    command.args(["digest", &image]).stderr(Stdio::piped());
+    let child = command.stdout(Stdio::piped()).spawn().unwrap();
+    // Once it has connected it listens for signals.
+    let (connection, _) = silent.accept().unwrap();
+    let pid = child.id().to_string();
+    let kill = std::process::Command::new("kill")
+        .args(["-INT", &pid])
+        .status();
+    assert!(kill.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    drop(connection);
+    assert_eq!(output.status.code(), Some(130));
+    assert_eq!(text(&output.stderr), "error: interrupted\n");
 }

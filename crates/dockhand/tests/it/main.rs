@@ -4,5 +4,10 @@
 mod blobs;
 mod cli;
 mod client;
+mod copying;
+mod images;
+mod places;
+mod reading;
 mod serving;
 mod tidy;
+mod writing;

@@ -50,6 +50,11 @@ impl Serving {
         }
     }
 
+    /// Host and port, as image references name it.
+    pub(crate) fn host(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
     pub(crate) fn push(&self, bytes: &[u8]) -> String {
         let digest = Algorithm::Sha256.digest(bytes);
         let url = format!("{}/v2/app/blobs/uploads/?digest={digest}", self.url);

@@ -1,0 +1,206 @@
+//! `dockhand cp`: images from one place to others, byte for byte.
+
+use std::sync::Arc;
+
+use clap::Args;
+use dockhand_client::Store;
+use dockhand_oci::{ImageRef, Reference, Tag};
+use futures_util::stream::{self, StreamExt};
+
+use crate::report::{Failure, Kind};
+use crate::session::{Session, Side, Twins, Verb, is_registry};
+use crate::tags::Choice;
+use crate::transfer::{self, How, Job, Report, What};
+
+/// How many tags are copied at once: the blobs of each are moved in parallel already.
+const TAGS_AT_ONCE: usize = 4;
+
+/// Copy images and artifacts between registries, layouts and archives
+///
+/// What is copied stays byte for byte what it is, all platforms of it. Prints the reference by digest of
+/// what each destination has now.
+#[derive(Args, Clone, Debug)]
+#[command(visible_alias = "copy")]
+pub(crate) struct Cp {
+    /// Image to copy; with --all-tags a repository
+    source: String,
+    /// Where to: REPO[:TAG[,TAG…]], oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG], dir:DIR, -
+    #[arg(required = true)]
+    destinations: Vec<String>,
+    #[command(flatten)]
+    what: What,
+    /// Every tag of the repository, or those that the filters below choose
+    #[arg(short, long, help_heading = "What to copy")]
+    all_tags: bool,
+    // Skopeo needs it, fingers know it.
+    /// All platforms; that is so anyway
+    #[arg(long, hide = true)]
+    all: bool,
+    #[command(flatten)]
+    choice: Choice,
+    #[command(flatten)]
+    how: How,
+    #[command(flatten)]
+    twins: Twins,
+}
+
+impl Verb for Cp {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
+        let jobs = match self.all_tags {
+            true => self.all_jobs(session).await?,
+            false => self.jobs(session).await?,
+        };
+        let what = &self.what;
+        let how = &self.how;
+        run_all(session, jobs, what, how).await
+    }
+}
+
+impl Cp {
+    fn sides(&self, session: &Session) -> (Side, Side) {
+        let both = &session.flags.access;
+        (self.twins.source(both), self.twins.target(both))
+    }
+
+    /// A job for each destination.
+    async fn jobs(&self, session: &Session) -> Result<Vec<Job>, Failure> {
+        let (source, target) = self.sides(session);
+        if !self.choice.is_everything() {
+            let message = "filters choose among tags, and one image is named";
+            return Err(Failure::usage(message).hint("say --all-tags with a repository"));
+        }
+        let from = session.open_on(&source, &self.source).await?;
+        let mut jobs: Vec<Job> = Vec::new();
+        for text in &self.destinations {
+            let (text, more) = split_tags(text)?;
+            let created = session
+                .create_on(&target, text, from.image.as_ref())
+                .await?;
+            let mut job = Job::new(&from, created);
+            job.tags.extend(more);
+            // A second name in the same repository is no second copy.
+            let same = |other: &&mut Job| {
+                job.to.origin().is_some()
+                    && other.to.name() == job.to.name()
+                    && other.digest == job.digest
+            };
+            match jobs.iter_mut().find(same) {
+                Some(other) => other.tags.extend(job.tags),
+                None => jobs.push(job),
+            }
+        }
+        Ok(jobs)
+    }
+
+    /// A job for each tag and destination.
+    async fn all_jobs(&self, session: &Session) -> Result<Vec<Job>, Failure> {
+        let (source, target) = self.sides(session);
+        let from = session.open_all(&source, &self.source).await?;
+        let tags = from.store.tags().await?;
+        let lanes = session.lanes().unwrap_or(16);
+        let tags = self.choice.choose(&from.store, tags, None, lanes).await?;
+        let mut jobs = Vec::new();
+        for text in &self.destinations {
+            let to = session.open_target(&target, text).await?.store;
+            jobs.extend(tags.iter().map(|one| Job {
+                from: Arc::clone(&from.store),
+                what: Reference::Tag(one.tag.clone()),
+                to: Arc::clone(&to),
+                tags: vec![one.tag.clone()],
+                digest: None,
+            }));
+        }
+        Ok(jobs)
+    }
+}
+
+/// Splits `repo:a,b,c` into `repo:a` and the other tags. Only repositories of registries take several.
+pub(super) fn split_tags(text: &str) -> Result<(&str, Vec<Tag>), Failure> {
+    let Some((first, more)) = text.split_once(',') else {
+        return Ok((text, Vec::new()));
+    };
+    let bare = first.strip_prefix("docker://").unwrap_or(first);
+    let tagged = bare
+        .parse::<ImageRef>()
+        .is_ok_and(|image| image.tag.is_some());
+    if !tagged || !is_registry(first) {
+        return Ok((text, Vec::new()));
+    }
+    let tags: Result<Vec<Tag>, _> = more.split(',').map(str::parse).collect();
+    Ok((first, tags.map_err(dockhand_client::Error::from)?))
+}
+
+/// Does all jobs, several at once, and answers with what became of them.
+pub(super) async fn run_all(
+    session: &Session,
+    jobs: Vec<Job>,
+    what: &What,
+    how: &How,
+) -> Result<(), Failure> {
+    let many = jobs.len();
+    let targets: Vec<Arc<dyn Store>> = jobs.iter().map(|job| Arc::clone(&job.to)).collect();
+    // Archives are written from front to end by one at a time.
+    let at_once = if targets.iter().any(|to| to.lanes() <= 1) {
+        1
+    } else {
+        TAGS_AT_ONCE
+    };
+    let running = stream::iter(jobs).map(|job| transfer::run(session, job, what, how));
+    let results: Vec<Result<Report, Failure>> = running.buffered(at_once).collect().await;
+    let mut reports = Vec::new();
+    let mut failures = Vec::new();
+    for result in results {
+        match result {
+            Ok(report) => {
+                session.note(&report.sentence());
+                reports.push(report);
+            }
+            Err(failure) => failures.push(failure),
+        }
+    }
+    if failures.is_empty() && !how.dry_run {
+        finish(&targets).await?;
+    }
+    session.answer(&reports, |out, reports| {
+        let mut pinned = reports.iter().filter_map(|report| report.pinned.as_ref());
+        pinned.try_for_each(|name| writeln!(out, "{name}"))
+    })?;
+    Failure::of_some(session, failures, many)
+}
+
+/// Ends the writing of each place, once.
+async fn finish(targets: &[Arc<dyn Store>]) -> Result<(), Failure> {
+    let mut ended: Vec<&Arc<dyn Store>> = Vec::new();
+    for target in targets {
+        if ended.iter().any(|done| Arc::ptr_eq(done, target)) {
+            continue;
+        }
+        target.finish().await.map_err(|error| {
+            let kind = Kind::of(error.kind());
+            Failure::plain(kind, format!("cannot finish {}: {error}", target.name()))
+        })?;
+        ended.push(target);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_tags_of_one_destination() {
+        for (text, rest, more) in [
+            ("host:5000/app:a,b,c", "host:5000/app:a", &["b", "c"][..]),
+            ("host:5000/app", "host:5000/app", &[]),
+            ("app:a", "app:a", &[]),
+            ("oci:some,dir", "oci:some,dir", &[]),
+            ("oci:./some,dir:tag", "oci:./some,dir:tag", &[]),
+        ] {
+            let (left, tags) = split_tags(text).unwrap();
+            let tags: Vec<&str> = tags.iter().map(Tag::as_str).collect();
+            assert_eq!((left, &tags[..]), (rest, more), "{text}");
+        }
+        assert!(split_tags("app:a,").is_err());
+    }
+}

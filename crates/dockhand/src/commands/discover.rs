@@ -1,0 +1,118 @@
+//! `dockhand discover`: what refers to an image.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use dockhand_client::artifact::{self, Node};
+use dockhand_oci::{Descriptor, Platform};
+use serde::Serialize;
+
+use crate::image;
+use crate::output::{printable, size, table};
+use crate::platforms::platform;
+use crate::report::Failure;
+use crate::session::{Session, Verb};
+
+/// Levels of referrers that are shown as a tree, unless --depth says otherwise.
+const DEPTH: usize = 8;
+
+/// List what refers to an image: signatures, SBOMs, attestations
+#[derive(Args, Clone, Debug)]
+#[command(visible_alias = "referrers")]
+pub(crate) struct Discover {
+    /// Image
+    image: String,
+    /// Of an index, the image for this platform: os/arch[/variant], or `local`
+    #[arg(long, value_name = "PLATFORM", value_parser = platform)]
+    platform: Option<Platform>,
+    /// Only of this artifact type
+    #[arg(long, value_name = "TYPE")]
+    artifact_type: Option<String>,
+    /// With what refers to those in turn
+    #[arg(long)]
+    tree: bool,
+    /// How many levels of a tree [default: 8]
+    #[arg(long, value_name = "N")]
+    depth: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    name: String,
+    #[serde(flatten)]
+    subject: Descriptor,
+    referrers: Vec<Node>,
+}
+
+impl Verb for Discover {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
+        let opened = session.open(&self.image).await?;
+        let subject = match &self.platform {
+            None => opened.store.resolve(&opened.reference).await?,
+            platform => image::pick(&opened, platform.as_ref())
+                .await?
+                .0
+                .descriptor(),
+        };
+        let depth = match (self.depth, self.tree) {
+            (Some(depth), _) => depth,
+            (None, true) => DEPTH,
+            (None, false) => 1,
+        };
+        let kind = self.artifact_type.as_deref();
+        let referrers = artifact::discover(&opened.store, &subject.digest, depth, kind).await?;
+        let name = image::by_digest(&*opened.store, subject.digest);
+        let answer = Answer {
+            name,
+            subject,
+            referrers,
+        };
+        session.answer(&answer, |out, answer| {
+            if depth > 1 {
+                writeln!(out, "{}", answer.name)?;
+                return branches(out, &answer.referrers, "");
+            }
+            let rows = answer.referrers.iter().map(|node| {
+                let one = &node.descriptor;
+                [
+                    kind_of(one).to_owned(),
+                    one.digest.to_string(),
+                    size(one.size),
+                ]
+            });
+            write!(
+                out,
+                "{}",
+                table(&["ARTIFACT TYPE", "DIGEST", "MANIFEST"], rows)
+            )
+        })
+    }
+}
+
+fn kind_of(one: &Descriptor) -> &str {
+    one.artifact_type.as_deref().unwrap_or(&one.media_type)
+}
+
+fn branches(out: &mut dyn Write, nodes: &[Node], indent: &str) -> io::Result<()> {
+    let last = nodes.len().saturating_sub(1);
+    for (at, node) in nodes.iter().enumerate() {
+        let (branch, below) = if at == last {
+            ("└── ", "    ")
+        } else {
+            ("├── ", "│   ")
+        };
+        let one = &node.descriptor;
+        writeln!(
+            out,
+            "{indent}{branch}{} {}",
+            printable(kind_of(one)),
+            one.digest
+        )?;
+        let deeper = format!("{indent}{below}");
+        for (key, value) in &one.annotations {
+            writeln!(out, "{deeper}  {}={}", printable(key), printable(value))?;
+        }
+        branches(out, &node.referrers, &deeper)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! `dockhand ls`: the tags of a repository, those that are wanted.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use dockhand_client::Page;
+use dockhand_oci::{Descriptor, Digest, Reference, Tag};
+use futures_util::{StreamExt, TryStreamExt};
+use serde::Serialize;
+
+use crate::output::{self, size, table};
+use crate::report::Failure;
+use crate::session::{Opened, Session, Side, Verb, named};
+use crate::tags::{Choice, Sort};
+
+/// How many tags are asked about at once, unless --jobs says otherwise.
+const LANES: usize = 32;
+
+/// List the tags of a repository
+///
+/// The whole list is read, page by page, and each tag is shown once. Filters by age, and --newest without
+/// --semver, read the config of every image that they judge.
+#[derive(Args, Clone, Debug)]
+#[command(visible_aliases = ["list-tags", "tags"])]
+pub(crate) struct Ls {
+    /// Repository, or place: oci:DIR, oci-archive:FILE
+    repository: String,
+    #[command(flatten)]
+    choice: Choice,
+    /// Only tags that name this digest
+    #[arg(long, value_name = "DIGEST", help_heading = "Which tags")]
+    digest: Option<Digest>,
+    /// Order of the tags [default: as the registry gives them]
+    #[arg(long, value_name = "ORDER")]
+    sort: Option<Sort>,
+    /// The other way round
+    #[arg(long)]
+    reverse: bool,
+    /// Show the digest and size that each tag names
+    #[arg(short, long)]
+    digests: bool,
+    /// Print whole references
+    #[arg(long)]
+    full_ref: bool,
+    /// Begin after this tag
+    #[arg(long, value_name = "TAG")]
+    last: Option<String>,
+    /// Show no more than this many
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+}
+
+/// A tag, as it is shown.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    tag: Tag,
+    reference: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    media_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created: Option<jiff::Timestamp>,
+}
+
+impl Verb for Ls {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
+        let side = Side::of(&session.flags.access);
+        let opened = session.open_all(&side, &self.repository).await?;
+        let plain = self.choice.is_by_name() && self.sort.is_none() && self.digest.is_none();
+        let plain = plain && opened.repository.is_some();
+        if plain && !self.digests && !self.reverse && !session.output.is_json() {
+            return self.stream(&opened).await;
+        }
+        let rows = self.rows(session, &opened).await?;
+        session.answer(&rows, |out, rows| match self.digests {
+            false => rows
+                .iter()
+                .try_for_each(|row| writeln!(out, "{}", self.shown(row))),
+            true => {
+                let rows = rows.iter().map(|row| {
+                    let known = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+                    let digest = known(row.digest.map(|digest| digest.to_string()));
+                    let kind = known(row.media_type.as_deref().map(output::kind));
+                    [self.shown(row), digest, known(row.size.map(size)), kind]
+                });
+                write!(
+                    out,
+                    "{}",
+                    table(&["TAG", "DIGEST", "MANIFEST", "KIND"], rows)
+                )
+            }
+        })
+    }
+}
+
+impl Ls {
+    fn shown(&self, row: &Row) -> String {
+        if self.full_ref {
+            row.reference.clone()
+        } else {
+            row.tag.to_string()
+        }
+    }
+
+    /// Prints tags as they come: a repository may have very many.
+    async fn stream(&self, opened: &Opened) -> Result<(), Failure> {
+        let Some(repository) = &opened.repository else {
+            return Ok(());
+        };
+        let page = Page {
+            last: self.last.clone(),
+            ..Page::default()
+        };
+        let tags = repository.tags_paged(page);
+        let taken = tags.try_filter(|tag| std::future::ready(self.choice.takes_name(tag)));
+        let mut pages = taken
+            .take(self.limit.unwrap_or(usize::MAX))
+            .ready_chunks(1000);
+        while let Some(chunk) = pages.next().await {
+            let tags = chunk
+                .into_iter()
+                .collect::<dockhand_client::Result<Vec<Tag>>>()?;
+            self.print(opened, &tags)?;
+        }
+        Ok(())
+    }
+
+    fn print(&self, opened: &Opened, tags: &[Tag]) -> Result<(), Failure> {
+        use std::io::Write;
+        let mut out = output::writer();
+        for tag in tags {
+            match self.full_ref {
+                true => writeln!(
+                    out,
+                    "{}",
+                    named(&*opened.store, &Reference::Tag(tag.clone()))
+                )?,
+                false => writeln!(out, "{tag}")?,
+            }
+        }
+        Ok(out.flush()?)
+    }
+
+    async fn rows(&self, session: &Session, opened: &Opened) -> Result<Vec<Row>, Failure> {
+        let lanes = session.lanes().unwrap_or(LANES);
+        let mut tags: Vec<Tag> = match &opened.repository {
+            Some(repository) => {
+                let page = Page {
+                    last: self.last.clone(),
+                    ..Page::default()
+                };
+                repository.tags_paged(page).try_collect().await?
+            }
+            None => opened.store.tags().await?,
+        };
+        let mut found = BTreeMap::new();
+        if self.digests || self.digest.is_some() {
+            tags.retain(|tag| self.choice.takes_name(tag));
+            found = digests(opened, &tags, lanes).await?;
+        }
+        if let Some(wanted) = &self.digest {
+            tags.retain(|tag| found.get(tag).is_some_and(|one| one.digest == *wanted));
+        }
+        let chosen = self
+            .choice
+            .choose(&opened.store, tags, self.sort, lanes)
+            .await?;
+        let mut rows: Vec<Row> = { chosen.into_iter() }
+            .map(|one| {
+                let descriptor = found.get(&one.tag);
+                Row {
+                    reference: named(&*opened.store, &Reference::Tag(one.tag.clone())),
+                    digest: descriptor.map(|found| found.digest),
+                    media_type: descriptor.map(|found| found.media_type.clone()),
+                    size: descriptor.map(|found| found.size),
+                    created: one.created,
+                    tag: one.tag,
+                }
+            })
+            .collect();
+        if self.reverse {
+            rows.reverse();
+        }
+        rows.truncate(self.limit.unwrap_or(usize::MAX));
+        Ok(rows)
+    }
+}
+
+/// What each tag names. One that was deleted meanwhile is left out.
+async fn digests(
+    opened: &Opened,
+    tags: &[Tag],
+    lanes: usize,
+) -> Result<BTreeMap<Tag, Descriptor>, Failure> {
+    let asked = futures_util::stream::iter(tags).map(|tag| async move {
+        let found = opened.store.resolve(&Reference::Tag(tag.clone())).await;
+        match found {
+            Ok(found) => Ok(Some((tag.clone(), found))),
+            Err(error) if error.kind() == dockhand_client::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    });
+    let found: Vec<_> = asked.buffer_unordered(lanes.max(1)).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}

@@ -1,0 +1,91 @@
+//! `dockhand pull`: an image of a registry into files.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::cp::run_all;
+use crate::report::Failure;
+use crate::session::{Session, Side, Verb};
+use crate::transfer::{How, Job, What};
+
+/// Pull an image into a folder or file
+///
+/// The same as `cp` to a place on this machine.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Pull {
+    /// Images; several only into one OCI layout
+    #[arg(required = true)]
+    images: Vec<String>,
+    /// Folder or file to write; `-` is standard output
+    #[arg(short = 'o', long = "to", value_name = "PATH")]
+    to: PathBuf,
+    /// Form to write [default: that of the name: oci-archive for *.tar, otherwise oci]
+    #[arg(long, value_name = "FORM")]
+    format: Option<Form>,
+    #[command(flatten)]
+    what: What,
+    #[command(flatten)]
+    how: How,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// Folder in the OCI image layout
+    Oci,
+    /// The same in a tar file
+    OciArchive,
+    /// Tar file for `docker load`
+    #[value(alias = "docker-archive")]
+    Docker,
+    /// Folder with manifest and blobs, as skopeo writes it
+    Dir,
+}
+
+impl Verb for Pull {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
+        let form = self.form();
+        if self.images.len() > 1 && form != Form::Oci {
+            return Err(
+                Failure::usage("only an OCI layout takes several images at once")
+                    .hint("say --format oci, or pull one by one"),
+            );
+        }
+        let target = place(form, &self.to)?;
+        let side = Side::of(&session.flags.access);
+        let mut jobs = Vec::new();
+        for image in &self.images {
+            let from = session.open_on(&side, image).await?;
+            let to = session
+                .create_on(&side, &target, from.image.as_ref())
+                .await?;
+            jobs.push(Job::new(&from, to));
+        }
+        run_all(session, jobs, &self.what, &self.how).await
+    }
+}
+
+impl Pull {
+    fn form(&self) -> Form {
+        let stream = self.to == Path::new("-");
+        let tar = self.to.extension().is_some_and(|end| end == "tar");
+        match self.format {
+            Some(form) => form,
+            None if stream || tar => Form::OciArchive,
+            None => Form::Oci,
+        }
+    }
+}
+
+/// The place by its name.
+fn place(form: Form, path: &Path) -> Result<String, Failure> {
+    let Some(text) = path.to_str() else {
+        return Err(Failure::usage(format!("{} is no UTF-8", path.display())));
+    };
+    Ok(match form {
+        Form::Oci => format!("oci:{text}"),
+        Form::OciArchive => format!("oci-archive:{text}"),
+        Form::Docker => format!("docker-archive:{text}"),
+        Form::Dir => format!("dir:{text}"),
+    })
+}

@@ -1,0 +1,59 @@
+//! `dockhand repos`: the repositories of a registry.
+
+use clap::Args;
+use dockhand_client::Page;
+use dockhand_oci::RepoName;
+use futures_util::{StreamExt, TryStreamExt};
+
+use crate::report::Failure;
+use crate::session::{Session, Verb};
+
+/// List the repositories of a registry
+///
+/// Not every registry tells: Docker Hub, GHCR and others have no such list.
+#[derive(Args, Clone, Debug)]
+#[command(visible_alias = "catalog")]
+pub(crate) struct Repos {
+    /// Registry: host, host:port or URL
+    registry: Option<String>,
+    /// Begin after this repository
+    #[arg(long, value_name = "NAME")]
+    last: Option<String>,
+    /// Show no more than this many
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Print whole names, with the registry
+    #[arg(long)]
+    full_ref: bool,
+}
+
+impl Verb for Repos {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
+        let client = session.client_or_default(self.registry.as_deref())?;
+        let page = Page {
+            last: self.last,
+            ..Page::default()
+        };
+        let names = client.catalog(page).take(self.limit.unwrap_or(usize::MAX));
+        let names: Vec<RepoName> = names.try_collect().await?;
+        print(session, &client.host(), &names, self.full_ref)
+    }
+}
+
+/// Prints names of repositories.
+pub(super) fn print(
+    session: &Session,
+    host: &str,
+    names: &[RepoName],
+    full: bool,
+) -> Result<(), Failure> {
+    let head = if full {
+        format!("{host}/")
+    } else {
+        String::new()
+    };
+    let names: Vec<String> = names.iter().map(|name| format!("{head}{name}")).collect();
+    session.answer(&names, |out, names| {
+        names.iter().try_for_each(|name| writeln!(out, "{name}"))
+    })
+}

@@ -1,0 +1,193 @@
+//! `dockhand rm`: takes away a tag, a manifest, or a whole repository.
+
+use clap::Args;
+use dockhand_client::Store;
+use dockhand_oci::{Digest, Reference, Tag};
+use serde::Serialize;
+
+use crate::output::count;
+use crate::report::{Failure, Kind};
+use crate::session::{Named, Session, Verb, named};
+
+/// Delete tags, manifests, or a whole repository
+///
+/// REPO:TAG takes that tag away and nothing else: other tags of the same image stay, and so does the image
+/// under its digest. REPO@DIGEST takes the manifest away and with it every tag that names it; these are told
+/// and --yes is needed. --repo takes all of a repository away. The registry frees the space when it collects
+/// its garbage.
+#[derive(Args, Clone, Debug)]
+#[command(visible_alias = "delete")]
+pub(crate) struct Rm {
+    /// REPO:TAG or REPO@DIGEST; with --repo REPO
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<String>,
+    /// Delete every tag and manifest of the repositories
+    #[arg(long)]
+    repo: bool,
+    /// Do it although more than one name goes
+    #[arg(short, long)]
+    yes: bool,
+    /// Only say what would be deleted
+    #[arg(long)]
+    dry_run: bool,
+    /// What is not there is deleted already
+    #[arg(long)]
+    ignore_missing: bool,
+}
+
+/// What was deleted, or would be.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Gone {
+    repository: String,
+    tags: Vec<Tag>,
+    manifests: Vec<Digest>,
+    dry_run: bool,
+}
+
+impl Verb for Rm {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
+        let mut gone = Vec::new();
+        let mut failures = Vec::new();
+        for image in &self.images {
+            match self.one(session, image).await {
+                Ok(Some(one)) => gone.push(one),
+                Ok(None) => {}
+                Err(failure) => failures.push(failure),
+            }
+        }
+        session.answer(&gone, |out, gone| {
+            for one in gone {
+                let tags = one
+                    .tags
+                    .iter()
+                    .map(|tag| format!("{}:{tag}", one.repository));
+                let manifests = one
+                    .manifests
+                    .iter()
+                    .map(|digest| format!("{}@{digest}", one.repository));
+                let word = if one.dry_run {
+                    "would delete"
+                } else {
+                    "deleted"
+                };
+                for name in tags.chain(manifests) {
+                    writeln!(out, "{word} {name}")?;
+                }
+            }
+            Ok(())
+        })?;
+        Failure::of_some(session, failures, self.images.len())
+    }
+}
+
+impl Rm {
+    async fn one(&self, session: &Session, text: &str) -> Result<Option<Gone>, Failure> {
+        let usage =
+            |message: &str, hint: &str| Err(Failure::usage(format!("{text} {message}")).hint(hint));
+        let named = session.open_named(text).await?;
+        let gone = match (self.repo, &named.tag, named.digest) {
+            (true, None, None) => self.repository(&named).await,
+            (true, ..) => usage(
+                "names an image and not a repository",
+                "leave the tag or digest away, or leave --repo away",
+            ),
+            (false, Some(tag), None) => self.tag(&named, tag.clone()).await,
+            (false, None, Some(digest)) => self.manifest(&named, digest).await,
+            (false, Some(_), Some(_)) => usage(
+                "names a tag and a digest; which is to go?",
+                "REPO:TAG takes away the tag alone, REPO@DIGEST the manifest",
+            ),
+            (false, None, None) => usage(
+                "names neither tag nor digest",
+                "name one; --repo deletes the whole repository",
+            ),
+        };
+        match gone {
+            Err(failure) if self.ignore_missing && failure.kind() == Kind::NotFound => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    async fn tag(&self, place: &Named, tag: Tag) -> Result<Gone, Failure> {
+        let store = &*place.store;
+        match self.dry_run {
+            true => store
+                .resolve(&Reference::Tag(tag.clone()))
+                .await
+                .map(drop)?,
+            false => store.untag(&tag).await?,
+        }
+        Ok(self.gone(store, vec![tag], Vec::new()))
+    }
+
+    async fn manifest(&self, place: &Named, digest: Digest) -> Result<Gone, Failure> {
+        let store = &*place.store;
+        let reference = Reference::Digest(digest);
+        store.resolve(&reference).await?;
+        let tags = tags_of(place, digest).await?;
+        if !self.yes && !self.dry_run {
+            let names: Vec<&str> = tags.iter().map(Tag::as_str).collect();
+            let with = match names.len() as u64 {
+                0 => "no tag names it".to_owned(),
+                many => format!(
+                    "{} would go with it: {}",
+                    count(many, "tag"),
+                    names.join(", ")
+                ),
+            };
+            let message = format!("{} was not deleted; {with}", named(store, &reference));
+            let hint = "say --yes to delete it all the same, or name a tag to delete that alone";
+            return Err(Failure::usage(message).hint(hint));
+        }
+        if !self.dry_run {
+            store.delete_manifest(&digest).await?;
+        }
+        Ok(self.gone(store, tags, vec![digest]))
+    }
+
+    async fn repository(&self, place: &Named) -> Result<Gone, Failure> {
+        let Some(repository) = &place.repository else {
+            let message = format!("{} is no repository of a registry", place.store.name());
+            return Err(Failure::usage(message).hint("delete its folder"));
+        };
+        let planned = repository.delete_all(true).await?;
+        if !self.yes && !self.dry_run {
+            let tags = count(planned.tags.len() as u64, "tag");
+            let manifests = count(planned.manifests.len() as u64, "manifest");
+            let name = repository.name();
+            let message = format!("{name} was not deleted; it has {tags} and {manifests}");
+            let hint = "say --yes to delete them, --dry-run to see them";
+            return Err(Failure::usage(message).hint(hint));
+        }
+        let deleted = match self.dry_run {
+            true => planned,
+            false => repository.delete_all(false).await?,
+        };
+        Ok(self.gone(repository, deleted.tags, deleted.manifests))
+    }
+
+    fn gone(&self, store: &dyn Store, tags: Vec<Tag>, manifests: Vec<Digest>) -> Gone {
+        Gone {
+            repository: store.name(),
+            tags,
+            manifests,
+            dry_run: self.dry_run,
+        }
+    }
+}
+
+/// The tags that name a manifest.
+async fn tags_of(place: &Named, digest: Digest) -> Result<Vec<Tag>, Failure> {
+    if let Some(repository) = &place.repository {
+        return Ok(repository.tags_of(&digest).await?);
+    }
+    let mut found = Vec::new();
+    for tag in place.store.tags().await? {
+        let named = place.store.find(&Reference::Tag(tag.clone())).await?;
+        if named.is_some_and(|named| named.digest == digest) {
+            found.push(tag);
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,228 @@
+//! `dockhand sync`: repositories that are to be the same as others.
+
+mod file;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::Args;
+use dockhand_client::copy::CopyOptions;
+use dockhand_client::sync::{Job, Outcome, Step, SyncOptions, What as Which, Work, sync};
+use dockhand_oci::{Digest, Reference, Tag};
+use serde::Serialize;
+
+use crate::output::count;
+use crate::report::{Failure, Kind};
+use crate::session::{Session, Twins, Verb};
+use crate::tags::Choice;
+use crate::transfer::What;
+use file::Entry;
+
+/// Bring repositories to the state of others: copy what is new, leave what is the same
+///
+/// Either two repositories, or a FILE (YAML or TOML) with many; see docs/commands.md for its form. What is the
+/// same already costs two requests a tag.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Sync {
+    /// FILE, or the repository to copy from
+    source: String,
+    /// Repository to copy to
+    target: Option<String>,
+    #[command(flatten)]
+    what: What,
+    #[command(flatten)]
+    choice: Choice,
+    /// Delete tags of the destination that the filters choose and the source does not have
+    #[arg(long)]
+    prune: bool,
+    /// Delete nothing at all when more than so many tags would go
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    max_delete: usize,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
+    /// Look at everything again, even where the destination has the image by name
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    twins: Twins,
+}
+
+/// What was done, or would be.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    copies: Vec<Copy>,
+    deleted: Vec<String>,
+    dry_run: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Copy {
+    source: String,
+    targets: Vec<String>,
+    digest: Digest,
+    /// `copied` or `unchanged`.
+    outcome: &'static str,
+    blobs_sent: u64,
+    bytes_sent: u64,
+}
+
+impl Verb for Sync {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
+        let mut jobs = Vec::new();
+        for entry in self.entries()? {
+            jobs.push(self.job(session, entry).await?);
+        }
+        let options = SyncOptions {
+            max_delete: self.max_delete,
+            dry_run: self.dry_run,
+            keep_going: true,
+            ..SyncOptions::default()
+        };
+        let synced = sync(&jobs, &options).await;
+        let many = synced.steps.len();
+        let mut answer = Answer {
+            dry_run: self.dry_run,
+            ..Answer::default()
+        };
+        let mut failures = Vec::new();
+        for step in synced.steps {
+            answer.add(step, &mut failures);
+        }
+        let word = if self.dry_run { "would be " } else { "" };
+        let done = |outcome| {
+            let copies = answer.copies.iter();
+            copies.filter(|one| one.outcome == outcome).count() as u64
+        };
+        session.note(&format!(
+            "{} {word}copied, {} unchanged, {} {word}deleted",
+            count(done("copied"), "image"),
+            done("unchanged"),
+            count(answer.deleted.len() as u64, "tag"),
+        ));
+        session.answer(&answer, |out, answer| {
+            for copy in answer.copies.iter().filter(|one| one.outcome == "copied") {
+                for target in &copy.targets {
+                    writeln!(out, "{word}copied {target}")?;
+                }
+            }
+            let mut deleted = answer.deleted.iter();
+            deleted.try_for_each(|name| writeln!(out, "{word}deleted {name}"))
+        })?;
+        Failure::of_some(session, failures, many)
+    }
+}
+
+impl Sync {
+    fn entries(&self) -> Result<Vec<Entry>, Failure> {
+        let path = Path::new(&self.source);
+        match &self.target {
+            Some(target) => Ok(vec![Entry {
+                source: self.source.clone(),
+                target: target.clone(),
+                choice: self.choice.clone(),
+                platforms: self.what.platforms.list(),
+                referrers: self.what.referrers,
+                digest_tags: self.what.digest_tags,
+                prune: self.prune,
+            }]),
+            None if path.is_file() => file::read(path),
+            None => {
+                let message = format!("there is no file {:?}, and no destination", self.source);
+                let hint = "write `dockhand sync FILE` or `dockhand sync SOURCE DESTINATION`";
+                Err(Failure::usage(message).hint(hint))
+            }
+        }
+    }
+
+    /// What is to be done for an entry.
+    async fn job(&self, session: &Session, entry: Entry) -> Result<Job, Failure> {
+        let both = &session.flags.access;
+        let (source, target) = (self.twins.source(both), self.twins.target(both));
+        let from = session.open_all(&source, &entry.source).await?;
+        let to = session.open_target(&target, &entry.target).await?;
+        Ok(Job {
+            from: from.store,
+            to: to.store,
+            what: Which::Tags(Arc::new(entry.choice)),
+            copy: CopyOptions {
+                platforms: entry.platforms,
+                referrers: entry.referrers,
+                digest_tags: entry.digest_tags,
+                force: self.force,
+                lanes: session.lanes(),
+                observer: session.observer(),
+            },
+            prune: entry.prune || self.prune,
+        })
+    }
+}
+
+impl Answer {
+    /// Adds what came of a step.
+    fn add(&mut self, step: Step, failures: &mut Vec<Failure>) {
+        let Step {
+            from,
+            to,
+            work,
+            outcome,
+        } = step;
+        let name = |reference: &Reference| joined(&to, reference);
+        let tags = |tags: &[Tag]| -> Vec<String> {
+            tags.iter()
+                .map(|tag| name(&Reference::Tag(tag.clone())))
+                .collect()
+        };
+        let mut copy = |digest, outcome| {
+            let (source, targets) = match &work {
+                Work::Copy(what, names) => (joined(&from, what), tags(names)),
+                Work::Plan | Work::Prune(_) | Work::Finish => (from.clone(), Vec::new()),
+            };
+            self.copies.push(Copy {
+                source,
+                targets,
+                digest,
+                outcome,
+                blobs_sent: 0,
+                bytes_sent: 0,
+            });
+        };
+        match outcome {
+            Outcome::Copied(copied) => {
+                copy(copied.descriptor.digest, "copied");
+                if let Some(copy) = self.copies.last_mut() {
+                    copy.blobs_sent = copied.blobs_sent;
+                    copy.bytes_sent = copied.bytes_sent;
+                }
+            }
+            Outcome::WouldCopy(plan) => {
+                copy(plan.descriptor.digest, "copied");
+                if let Some(copy) = self.copies.last_mut() {
+                    copy.blobs_sent = plan.blobs.len() as u64;
+                    copy.bytes_sent = plan.bytes;
+                }
+            }
+            Outcome::Unchanged(digest) => copy(digest, "unchanged"),
+            Outcome::Pruned | Outcome::WouldPrune => {
+                if let Work::Prune(names) = &work {
+                    self.deleted.extend(tags(names));
+                }
+            }
+            Outcome::Failed(error) => failures.push(error.into()),
+            Outcome::Skipped => {
+                let message = format!("{to}: skipped, as something failed before");
+                failures.push(Failure::plain(Kind::Failed, message));
+            }
+        }
+    }
+}
+
+/// What a reference names in a place of this name.
+fn joined(place: &str, reference: &Reference) -> String {
+    match reference {
+        Reference::Tag(tag) => format!("{place}:{tag}"),
+        Reference::Digest(digest) => format!("{place}@{digest}"),
+    }
+}

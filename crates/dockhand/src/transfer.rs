@@ -1,0 +1,249 @@
+//! One image from one place to another, and what is told about it: what `cp`, `pull`, `push` and `sync`
+//! share.
+
+use std::sync::Arc;
+
+use clap::Args;
+use dockhand_client::copy::{CopyOptions, copy, plan};
+use dockhand_client::{Store, validate};
+use dockhand_oci::{Digest, Reference, Tag};
+use serde::Serialize;
+
+use crate::output::{count, size};
+use crate::platforms::Platforms;
+use crate::report::{Failure, Kind};
+use crate::session::{Created, Opened, Session, named};
+
+// No doc comments: clap would take them for the help of the command.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "What to copy")]
+pub(crate) struct What {
+    #[command(flatten)]
+    pub platforms: Platforms,
+    /// With what refers to the image: signatures, SBOMs, attestations, and what refers to those
+    #[arg(short, long, visible_alias = "recursive")]
+    pub referrers: bool,
+    /// With the tags that begin with the image's digest: sha256-….sig
+    #[arg(long)]
+    pub digest_tags: bool,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "How to copy")]
+pub(crate) struct How {
+    /// Leave tags alone that are there already
+    #[arg(short, long)]
+    pub no_clobber: bool,
+    /// Only say what would be copied
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Look at everything again, even where the destination has the image by name
+    #[arg(long)]
+    pub force: bool,
+    /// Read everything back from the destination and verify it
+    #[arg(long)]
+    pub verify_deep: bool,
+}
+
+/// One copy.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub from: Arc<dyn Store>,
+    pub what: Reference,
+    pub to: Arc<dyn Store>,
+    pub tags: Vec<Tag>,
+    /// What is written must have this digest.
+    pub digest: Option<Digest>,
+}
+
+impl Job {
+    /// A copy of an image into a place that was opened to write.
+    pub(crate) fn new(from: &Opened, to: Created) -> Self {
+        Self {
+            from: Arc::clone(&from.store),
+            what: from.reference.clone(),
+            to: to.store,
+            tags: to.tags,
+            digest: to.digest,
+        }
+    }
+
+    /// Refuses to write something else under a digest.
+    async fn check_digest(&self) -> Result<(), Failure> {
+        let Some(wanted) = self.digest else {
+            return Ok(());
+        };
+        let found = self.from.resolve(&self.what).await?.digest;
+        if found == wanted {
+            return Ok(());
+        }
+        let name = named(&*self.from, &self.what);
+        let message = format!("{name} is {found} and not {wanted}");
+        Err(Failure::plain(Kind::Mismatch, message))
+    }
+}
+
+/// What became of one copy.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Report {
+    pub source: String,
+    /// By tag where there is one; by digest else.
+    pub targets: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// What was done, or would be: `copied`, `unchanged`, `skipped`.
+    pub outcome: &'static str,
+    pub dry_run: bool,
+    pub manifests: u64,
+    pub blobs_sent: u64,
+    pub bytes_sent: u64,
+    pub mounted: u64,
+    pub existed: u64,
+    /// The target by its digest.
+    #[serde(skip)]
+    pub pinned: Option<String>,
+}
+
+/// Copies, as the flags say.
+pub(crate) async fn run(
+    session: &Session,
+    mut job: Job,
+    what: &What,
+    how: &How,
+) -> Result<Report, Failure> {
+    let source = named(&*job.from, &job.what);
+    job.check_digest().await?;
+    if how.no_clobber {
+        let wanted = job.tags.len();
+        job.tags = free(session, &*job.to, job.tags).await?;
+        if job.tags.is_empty() && wanted > 0 {
+            return Ok(Report {
+                source,
+                outcome: "skipped",
+                ..Report::default()
+            });
+        }
+    }
+    let options = CopyOptions {
+        platforms: what.platforms.list(),
+        referrers: what.referrers,
+        digest_tags: what.digest_tags,
+        force: how.force,
+        lanes: session.lanes(),
+        observer: session.observer(),
+    };
+    if how.dry_run {
+        return planned(job, source, &options).await;
+    }
+    let copied = copy(&job.from, &job.what, &job.to, &job.tags, &options).await?;
+    let digest = copied.descriptor.digest;
+    if how.verify_deep {
+        let reference = Reference::Digest(digest);
+        whole(session, &job.to, &reference).await?;
+    }
+    let nothing = copied.manifests == 0 && copied.blobs_sent == 0;
+    Ok(Report {
+        source,
+        targets: targets(&job, Some(digest)),
+        digest: Some(digest),
+        outcome: if nothing { "unchanged" } else { "copied" },
+        dry_run: false,
+        manifests: copied.manifests,
+        blobs_sent: copied.blobs_sent,
+        bytes_sent: copied.bytes_sent,
+        mounted: copied.mounted,
+        existed: copied.existed,
+        pinned: Some(named(&*job.to, &Reference::Digest(digest))),
+    })
+}
+
+/// Reads everything back.
+async fn whole(
+    session: &Session,
+    store: &Arc<dyn Store>,
+    reference: &Reference,
+) -> Result<(), Failure> {
+    let found = validate(store, reference, false, &*session.observer()).await?;
+    let Some(first) = found.problems.first() else {
+        return Ok(());
+    };
+    let name = named(&**store, reference);
+    let problems = count(found.problems.len() as u64, "problem");
+    let message = format!(
+        "{name} has {problems}, the first with {}: {}",
+        first.digest, first.problem
+    );
+    Err(Failure::plain(Kind::Mismatch, message))
+}
+
+/// Those of `tags` that name nothing yet.
+async fn free(session: &Session, to: &dyn Store, tags: Vec<Tag>) -> Result<Vec<Tag>, Failure> {
+    let mut free = Vec::new();
+    for tag in tags {
+        let reference = Reference::Tag(tag.clone());
+        match to.find(&reference).await? {
+            Some(_) => session.note(&format!("{} is there already", named(to, &reference))),
+            None => free.push(tag),
+        }
+    }
+    Ok(free)
+}
+
+async fn planned(job: Job, source: String, options: &CopyOptions) -> Result<Report, Failure> {
+    let plan = plan(&job.from, &job.what, &job.to, &job.tags, options).await?;
+    let digest = plan.descriptor.digest;
+    Ok(Report {
+        source,
+        targets: targets(&job, Some(digest)),
+        digest: Some(digest),
+        outcome: if plan.unchanged {
+            "unchanged"
+        } else {
+            "copied"
+        },
+        dry_run: true,
+        manifests: plan.manifests.len() as u64,
+        blobs_sent: plan.blobs.len() as u64,
+        bytes_sent: plan.bytes,
+        pinned: Some(named(&*job.to, &Reference::Digest(digest))),
+        ..Report::default()
+    })
+}
+
+fn targets(job: &Job, digest: Option<Digest>) -> Vec<String> {
+    let tags = job
+        .tags
+        .iter()
+        .map(|tag| named(&*job.to, &Reference::Tag(tag.clone())));
+    match digest {
+        Some(digest) if job.tags.is_empty() => vec![named(&*job.to, &digest.into())],
+        _ => tags.collect(),
+    }
+}
+
+impl Report {
+    /// For people, on standard error.
+    pub(crate) fn sentence(&self) -> String {
+        let targets = self.targets.join(", ");
+        let source = &self.source;
+        let moved = format!(
+            "{} and {}, {}",
+            count(self.manifests, "manifest"),
+            count(self.blobs_sent, "blob"),
+            size(self.bytes_sent)
+        );
+        match (self.outcome, self.dry_run) {
+            ("skipped", _) => format!("skipped {source}"),
+            ("unchanged", _) => format!("{targets} is {source} already"),
+            (_, true) => format!("would copy {source} to {targets}: at most {moved}"),
+            (_, false) => {
+                let more = match self.mounted {
+                    0 => String::new(),
+                    mounted => format!(", {} mounted", count(mounted, "blob")),
+                };
+                format!("copied {source} to {targets}: {moved}{more}")
+            }
+        }
+    }
+}
