@@ -1,7 +1,7 @@
 //! The file system that the layers of an image make together.
 //!
 //! Layers are read from the top down, each once, and a file is passed on when it is met: what lies in an
-//! upper layer, or was deleted there, covers what lies below ([`cover`]). So a merged file system costs
+//! upper layer, or was deleted there, covers what lies below (`cover`). So a merged file system costs
 //! memory for its paths and nothing for its content, and no temporary files. The one exception are hard
 //! links whose file was replaced by an upper layer: for them a layer is read a second time.
 //!

@@ -30,8 +30,14 @@ pub(crate) async fn put_index(store: &dyn Store, platforms: &[&str], name: &str)
             image.bytes.len(),
             image.digest,
         ));
-        let (config, bytes) = blob(MediaType::OCI_CONFIG, format!("{{\"about\":\"{platform}\"}}"));
-        store.put_blob(&config, Arc::new(bytes), None).await.unwrap();
+        let (config, bytes) = blob(
+            MediaType::OCI_CONFIG,
+            format!("{{\"about\":\"{platform}\"}}"),
+        );
+        store
+            .put_blob(&config, Arc::new(bytes), None)
+            .await
+            .unwrap();
         let attestation = json!({
             "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config, "layers": [],
         });
@@ -71,7 +77,9 @@ pub(crate) fn digest_of(manifest: &RawManifest) -> Reference {
 pub(crate) async fn write(made: &Rewritten, to: &Repository, name: &str) -> RawManifest {
     let to: Arc<dyn Store> = Arc::new(to.clone());
     let options = CopyOptions::default();
-    copy(&made.store, &made.reference(), &to, &[tag(name)], &options).await.unwrap();
+    copy(&made.store, &made.reference(), &to, &[tag(name)], &options)
+        .await
+        .unwrap();
     to.manifest(&named(name)).await.unwrap()
 }
 
@@ -85,7 +93,9 @@ fn label(key: &str, value: &str) -> Changes {
 fn children(index: &RawManifest) -> Vec<String> {
     let document: Value = serde_json::from_slice(&index.bytes).unwrap();
     let list = document["manifests"].as_array().unwrap();
-    list.iter().map(|child| child["digest"].as_str().unwrap().to_owned()).collect()
+    list.iter()
+        .map(|child| child["digest"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test]
@@ -94,9 +104,14 @@ async fn an_edit_reaches_every_platform_and_nothing_else() {
     let app = registry.repository("app");
     let store: Arc<dyn Store> = Arc::new(app.clone());
     let index = put_index(&*store, &["linux/amd64", "linux/arm64"], "1").await;
-    let made = rewrite(&store, &named("1"), &edits(label("by", "me")), &RewriteOptions::default())
-        .await
-        .unwrap();
+    let made = rewrite(
+        &store,
+        &named("1"),
+        &edits(label("by", "me")),
+        &RewriteOptions::default(),
+    )
+    .await
+    .unwrap();
     assert_eq!((made.images.len(), made.dropped.len()), (2, 2));
     // Nothing is written before it is copied.
     assert!(app.find(&made.reference()).await.unwrap().is_none());
@@ -110,11 +125,16 @@ async fn an_edit_reaches_every_platform_and_nothing_else() {
         assert!(manifest.contains("\"unknown\":[1.5]") && manifest.contains("\"kept\":\"yes\""));
     }
     let text = String::from_utf8(written.bytes.to_vec()).unwrap();
-    assert!(text.contains(r#""x-unknown":1.0"#) && text.ends_with(r#""annotations":{"z":"1","a":"2"}}"#));
+    assert!(
+        text.contains(r#""x-unknown":1.0"#)
+            && text.ends_with(r#""annotations":{"z":"1","a":"2"}}"#)
+    );
     // The same edit once more changes nothing, nor does none.
     let store: Arc<dyn Store> = Arc::new(elsewhere);
     for edits in [edits(label("by", "me")), edits(Changes::default())] {
-        let again = rewrite(&store, &named("2"), &edits, &RewriteOptions::default()).await.unwrap();
+        let again = rewrite(&store, &named("2"), &edits, &RewriteOptions::default())
+            .await
+            .unwrap();
         assert_eq!(again.root, written);
         assert!(again.images.iter().all(|image| image.before == image.after));
     }
@@ -131,18 +151,27 @@ async fn only_the_platforms_that_are_meant_change() {
         platforms: vec!["linux/arm64".parse().unwrap()],
         index_annotations: vec![("new".into(), Some("3".into())), ("z".into(), None)],
     };
-    let made = rewrite(&store, &named("1"), &edits(label("a", "b")), &options).await.unwrap();
+    let made = rewrite(&store, &named("1"), &edits(label("a", "b")), &options)
+        .await
+        .unwrap();
     let written = write(&made, &app, "2").await;
     let (before, after) = (children(&index), children(&written));
     assert_eq!(after[..2], before[..2]);
-    assert_eq!(after.len(), 3, "the attestation about the changed image is gone");
+    assert_eq!(
+        after.len(),
+        3,
+        "the attestation about the changed image is gone"
+    );
     assert_ne!(after[2], before[2]);
     // What is not touched is the same, white space included.
     let text = String::from_utf8(written.bytes.to_vec()).unwrap();
     let original = String::from_utf8(index.bytes.to_vec()).unwrap();
     let end = original.find("unknown/unknown").unwrap_or(400);
     assert_eq!(text[..end.min(400)], original[..end.min(400)]);
-    assert!(text.ends_with(r#""annotations":{"a":"2","new":"3"}}"#), "{text}");
+    assert!(
+        text.ends_with(r#""annotations":{"a":"2","new":"3"}}"#),
+        "{text}"
+    );
     for (platforms, what) in [("linux/s390x", "1"), ("windows/amd64", "1")] {
         let options = RewriteOptions {
             platforms: vec!["linux/amd64".parse().unwrap(), platforms.parse().unwrap()],
@@ -152,7 +181,12 @@ async fn only_the_platforms_that_are_meant_change() {
             .await
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
-        assert!(error.to_string().contains("it has linux/amd64, linux/arm64"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("it has linux/amd64, linux/arm64"),
+            "{error}"
+        );
     }
 }
 
@@ -173,7 +207,11 @@ async fn everything_that_can_be_set_is_set() {
     let some = |text: &str| Some(text.to_owned());
     let changes = Changes {
         labels: vec![("gone".into(), None), ("new".into(), some("3"))],
-        env: vec![("GONE".into(), None), ("PATH".into(), some("/usr/bin")), ("A".into(), some("b"))],
+        env: vec![
+            ("GONE".into(), None),
+            ("PATH".into(), some("/usr/bin")),
+            ("A".into(), some("b")),
+        ],
         entrypoint: Some(vec!["/new".into(), "-x".into()]),
         cmd: None,
         user: some("app"),
@@ -184,7 +222,9 @@ async fn everything_that_can_be_set_is_set() {
         platform: Some("linux/arm64/v8".parse().unwrap()),
     };
     let options = RewriteOptions::default();
-    let made = rewrite(&store, &digest_of(&image), &edits(changes), &options).await.unwrap();
+    let made = rewrite(&store, &digest_of(&image), &edits(changes), &options)
+        .await
+        .unwrap();
     let written = write(&made, &app, "new").await;
     assert_eq!(written.media_type, MediaType::DOCKER_MANIFEST);
     let document: Value = serde_json::from_slice(&written.bytes).unwrap();
@@ -193,10 +233,19 @@ async fn everything_that_can_be_set_is_set() {
     let read = Image::read(&*store, written).await.unwrap();
     let run = &read.config.config;
     assert_eq!(run.env, ["PATH=/usr/bin", "A=b"]);
-    assert_eq!((run.entrypoint.join(" "), run.cmd.len()), ("/new -x".to_owned(), 0));
-    assert_eq!((run.user.as_str(), run.working_dir.as_str()), ("app", "/srv"));
+    assert_eq!(
+        (run.entrypoint.join(" "), run.cmd.len()),
+        ("/new -x".to_owned(), 0)
+    );
+    assert_eq!(
+        (run.user.as_str(), run.working_dir.as_str()),
+        ("app", "/srv")
+    );
     assert_eq!(run.exposed_ports, ["53/udp", "80/tcp"]);
-    assert_eq!(run.labels.keys().map(String::as_str).collect::<Vec<_>>(), ["kept", "new"]);
+    assert_eq!(
+        run.labels.keys().map(String::as_str).collect::<Vec<_>>(),
+        ["kept", "new"]
+    );
     assert!(run.other.contains_key("Healthcheck"));
     assert_eq!(read.config.created.as_deref(), Some("2024-05-06T07:08:09Z"));
     assert_eq!(read.platform.to_string(), "linux/arm64/v8");
@@ -224,7 +273,9 @@ async fn what_is_wrong_is_refused() {
         index_annotations: vec![("a".into(), None)],
         ..RewriteOptions::default()
     };
-    let error = rewrite(&store, &digest_of(&image), &[], &options).await.unwrap_err();
+    let error = rewrite(&store, &digest_of(&image), &[], &options)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     // An artifact is no image.
     let (empty, bytes) = blob(MediaType::OCI_EMPTY, Bytes::from_static(b"{}"));
@@ -236,7 +287,9 @@ async fn what_is_wrong_is_refused() {
     let artifact = RawManifest::new(MediaType::OCI_MANIFEST, artifact.to_string());
     store.put_manifest(&artifact, &[]).await.unwrap();
     let options = RewriteOptions::default();
-    let error = rewrite(&store, &digest_of(&artifact), &[], &options).await.unwrap_err();
+    let error = rewrite(&store, &digest_of(&artifact), &[], &options)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("example/x"), "{error}");
 }
@@ -251,7 +304,12 @@ async fn one_image_is_chosen() {
     assert_eq!(image.platform, riscv);
     let windows = "windows/amd64".parse().unwrap();
     let error = select(&app, &named("1"), Some(&windows)).await.unwrap_err();
-    assert!(error.to_string().contains("linux/amd64, linux/arm64, linux/riscv64"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("linux/amd64, linux/arm64, linux/riscv64"),
+        "{error}"
+    );
     put_index(&app, &["plan9/mips"], "2").await;
     let only = select(&app, &named("2"), None).await.unwrap();
     assert_eq!(only.platform.to_string(), "plan9/mips");

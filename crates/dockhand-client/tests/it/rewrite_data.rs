@@ -93,9 +93,18 @@ async fn images_differ_by_their_files() {
             format!("{sign}{}", change.path)
         })
         .collect();
-    let expected = ["~/changed", "+/etc/new", "-/gone", "~/kind", "~/link", "+/other"];
+    let expected = [
+        "~/changed",
+        "+/etc/new",
+        "-/gone",
+        "~/kind",
+        "~/link",
+        "+/other",
+    ];
     assert_eq!(said, expected);
-    let pointers: Vec<&str> = { found.config.iter() }.map(|one| one.pointer.as_str()).collect();
+    let pointers: Vec<&str> = { found.config.iter() }
+        .map(|one| one.pointer.as_str())
+        .collect();
     assert_eq!(pointers, ["/history/1", "/rootfs/diff_ids/1"]);
     assert!(found.manifest.iter().any(|one| one.pointer == "/layers/1"));
     let same = diff((&store, &one), (&store, &one), options).await.unwrap();
@@ -103,7 +112,9 @@ async fn images_differ_by_their_files() {
     // The same files from other layers are the same files.
     let plain = an_image(&store, &[tar(&[("a", File("x"))])]).await;
     let packed = an_image(&store, &[gzip(&tar(&[("a", File("x"))]))]).await;
-    let found = diff((&store, &plain), (&store, &packed), options).await.unwrap();
+    let found = diff((&store, &plain), (&store, &packed), options)
+        .await
+        .unwrap();
     assert!(found.files.is_empty() && found.config.is_empty() && !found.manifest.is_empty());
 }
 
@@ -149,7 +160,9 @@ async fn an_index_is_made_by_hand() {
         draft.add(entry);
     }
     assert_eq!(draft.entries().len(), 4);
-    let gone = draft.remove(&[], &["linux/s390x".parse().unwrap()]).unwrap();
+    let gone = draft
+        .remove(&[], &["linux/s390x".parse().unwrap()])
+        .unwrap();
     assert_eq!(gone.len(), 2);
     let error = draft.remove(&[arm.digest], &[]).unwrap_err();
     assert!(error.to_string().contains("it has linux/amd64"), "{error}");
@@ -161,5 +174,11 @@ async fn an_index_is_made_by_hand() {
     let store: Arc<dyn Store> = Arc::new(app);
     let read = Image::read(&*store, index).await.unwrap_err();
     assert_eq!(read.kind(), ErrorKind::Unsupported);
-    assert!(store.find(&Reference::Digest(docker.digest)).await.unwrap().is_none());
+    assert!(
+        store
+            .find(&Reference::Digest(docker.digest))
+            .await
+            .unwrap()
+            .is_none()
+    );
 }

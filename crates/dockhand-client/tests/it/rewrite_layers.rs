@@ -8,8 +8,8 @@ use dockhand_client::filesystem::Limits;
 use dockhand_client::image::{Image, select};
 use dockhand_client::layers::{Compression, LayerFile};
 use dockhand_client::rewrite::{
-    Append, Base, BaseImages, BaseState, Flatten, Rebase, RewriteOptions, base_check, bases, rewrite,
-    scratch,
+    Append, Base, BaseImages, BaseState, Flatten, Rebase, RewriteOptions, base_check, bases,
+    rewrite, scratch,
 };
 use dockhand_client::{ErrorKind, Store};
 use dockhand_oci::{Algorithm, MediaType};
@@ -55,21 +55,43 @@ async fn layers_are_appended_as_they_are() {
     let append = append(&paths).await;
     assert_eq!(append.layers[0].digest, append.layers[0].diff_id);
     let options = RewriteOptions::default();
-    let made = rewrite(&store, &named("1"), &edits(append), &options).await.unwrap();
+    let made = rewrite(&store, &named("1"), &edits(append), &options)
+        .await
+        .unwrap();
     write(&made, &app, "2").await;
     for platform in ["linux/amd64", "linux/arm64"] {
-        let image = select(&*store, &named("2"), Some(&platform.parse().unwrap())).await.unwrap();
-        let types: Vec<&str> = image.layers[1..].iter().map(|one| one.media_type.as_str()).collect();
-        let expected = [MediaType::OCI_LAYER, MediaType::OCI_LAYER_GZIP, MediaType::OCI_LAYER_ZSTD];
+        let image = select(&*store, &named("2"), Some(&platform.parse().unwrap()))
+            .await
+            .unwrap();
+        let types: Vec<&str> = image.layers[1..]
+            .iter()
+            .map(|one| one.media_type.as_str())
+            .collect();
+        let expected = [
+            MediaType::OCI_LAYER,
+            MediaType::OCI_LAYER_GZIP,
+            MediaType::OCI_LAYER_ZSTD,
+        ];
         assert_eq!(types, expected);
         assert_eq!(image.layers[1].digest, Algorithm::Sha256.digest(&plain));
         let diff_ids = &image.config.rootfs.diff_ids;
-        assert_eq!(diff_ids[2], Algorithm::Sha256.digest(&tar(&[("g", File("g"))])).to_string());
+        assert_eq!(
+            diff_ids[2],
+            Algorithm::Sha256
+                .digest(&tar(&[("g", File("g"))]))
+                .to_string()
+        );
         let last = image.config.history.last().unwrap();
-        assert_eq!(last.created_by.as_deref(), Some("dockhand append z.tar.zst"));
+        assert_eq!(
+            last.created_by.as_deref(),
+            Some("dockhand append z.tar.zst")
+        );
         assert_eq!((image.config.history.len(), diff_ids.len()), (4, 4));
         let merged = contents(&exported(&*store, &image, Limits::default()).await.unwrap());
-        assert_eq!((merged["which"].as_str(), merged["z"].as_str()), ("other", "z"));
+        assert_eq!(
+            (merged["which"].as_str(), merged["z"].as_str()),
+            ("other", "z")
+        );
         assert!(merged.contains_key(platform));
     }
 }
@@ -82,8 +104,12 @@ async fn an_image_begins_with_nothing() {
     let append = append(&[file(&folder, "a.tar", &tar(&[("a", File("x"))]))]).await;
     let (empty, what) = scratch(&"linux/arm64/v8".parse().unwrap());
     let options = RewriteOptions::default();
-    let made = rewrite(&empty, &what, &edits(append.clone()), &options).await.unwrap();
-    let again = rewrite(&empty, &what, &edits(append), &options).await.unwrap();
+    let made = rewrite(&empty, &what, &edits(append.clone()), &options)
+        .await
+        .unwrap();
+    let again = rewrite(&empty, &what, &edits(append), &options)
+        .await
+        .unwrap();
     assert_eq!(made.root, again.root, "it is not the same every time");
     let written = write(&made, &app, "1").await;
     let image = Image::read(&app, written).await.unwrap();
@@ -102,7 +128,11 @@ async fn files_that_are_no_layers_are_refused() {
         ("json", Bytes::from(vec![b'{'; 4096]), ErrorKind::Invalid),
         ("cut.tgz", gzip(&whole).slice(..60), ErrorKind::Invalid),
         ("cut.tar", whole.slice(..700), ErrorKind::Invalid),
-        ("a.zip", Bytes::from_static(b"PK\x03\x04...."), ErrorKind::Unsupported),
+        (
+            "a.zip",
+            Bytes::from_static(b"PK\x03\x04...."),
+            ErrorKind::Unsupported,
+        ),
         ("up.tar", tar(&[("../a", File("x"))]), ErrorKind::Unsafe),
     ] {
         let path = file(&folder, name, &bytes);
@@ -110,7 +140,9 @@ async fn files_that_are_no_layers_are_refused() {
         assert_eq!(error.kind(), kind, "{name}: {error}");
         assert!(error.to_string().contains(name), "{error}");
     }
-    let missing = LayerFile::read(folder.path().join("missing")).await.unwrap_err();
+    let missing = LayerFile::read(folder.path().join("missing"))
+        .await
+        .unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NotFound);
     let is_folder = LayerFile::read(folder.path()).await.unwrap_err();
     assert_eq!(is_folder.kind(), ErrorKind::Invalid);
@@ -119,7 +151,11 @@ async fn files_that_are_no_layers_are_refused() {
     let store: Arc<dyn Store> = Arc::new(registry.repository("app"));
     let docker = put_image(&*store, &[], &json!({}), true).await;
     let options = RewriteOptions::default();
-    for (bytes, fits) in [(zstd(&whole), false), (gzip(&whole), true), (whole.clone(), true)] {
+    for (bytes, fits) in [
+        (zstd(&whole), false),
+        (gzip(&whole), true),
+        (whole.clone(), true),
+    ] {
         let append = append(&[file(&folder, "layer", &bytes)]).await;
         let done = rewrite(&store, &digest_of(&docker), &edits(append), &options).await;
         match done {
@@ -137,7 +173,11 @@ async fn all_layers_become_one() {
     let registry = Registry::start().await;
     let app = registry.repository("app");
     let store: Arc<dyn Store> = Arc::new(app.clone());
-    let lower = gzip(&tar(&[("a", File("old")), ("b", Hard("a")), ("gone", File("x"))]));
+    let lower = gzip(&tar(&[
+        ("a", File("old")),
+        ("b", Hard("a")),
+        ("gone", File("x")),
+    ]));
     let upper = tar(&[("a", File("new")), (".wh.gone", File(""))]);
     let image = put_image(&*store, &[lower, upper], &json!({}), false).await;
     let before = Image::read(&*store, image.clone()).await.unwrap();
@@ -147,15 +187,29 @@ async fn all_layers_become_one() {
             compression,
             ..Flatten::default()
         };
-        let made = rewrite(&store, &digest_of(&image), &edits(flatten), &options).await.unwrap();
-        let again = rewrite(&store, &digest_of(&image), &edits(flatten), &options).await.unwrap();
-        assert_eq!(made.root, again.root, "{compression:?}: not the same every time");
-        let flat = Image::read(&*store, write(&made, &app, "flat").await).await.unwrap();
+        let made = rewrite(&store, &digest_of(&image), &edits(flatten), &options)
+            .await
+            .unwrap();
+        let again = rewrite(&store, &digest_of(&image), &edits(flatten), &options)
+            .await
+            .unwrap();
+        assert_eq!(
+            made.root, again.root,
+            "{compression:?}: not the same every time"
+        );
+        let flat = Image::read(&*store, write(&made, &app, "flat").await)
+            .await
+            .unwrap();
         assert_eq!((flat.layers.len(), flat.config.history.len()), (1, 1));
         let limits = Limits::default();
         let written = exported(&*store, &flat, limits).await.unwrap();
-        assert_eq!(contents(&written), contents(&exported(&*store, &before, limits).await.unwrap()));
-        let bytes = dockhand_client::read_small(&*store, &flat.layers[0], 1 << 20).await.unwrap();
+        assert_eq!(
+            contents(&written),
+            contents(&exported(&*store, &before, limits).await.unwrap())
+        );
+        let bytes = dockhand_client::read_small(&*store, &flat.layers[0], 1 << 20)
+            .await
+            .unwrap();
         let plain = match Compression::of(&bytes).unwrap() {
             Compression::None => bytes.to_vec(),
             Compression::Zstd => zstd_plain(&bytes),
@@ -216,37 +270,62 @@ async fn an_image_moves_to_another_base() {
     let base_store: Arc<dyn Store> = Arc::new(base.clone());
     let images = |manifest| {
         let (store, name) = (Arc::clone(&base_store), "reg.example/base:1");
-        async move { BaseImages::read(store, &digest_of(manifest), name).await.unwrap() }
+        async move {
+            BaseImages::read(store, &digest_of(manifest), name)
+                .await
+                .unwrap()
+        }
     };
     let rebase = Rebase {
         old: images(&old).await,
         new: images(&new).await,
     };
     let options = RewriteOptions::default();
-    let made = rewrite(&store, &digest_of(&own), &edits(rebase), &options).await.unwrap();
+    let made = rewrite(&store, &digest_of(&own), &edits(rebase), &options)
+        .await
+        .unwrap();
     // To another registry, where no layer of either is.
     let far = Registry::start().await;
     let target = far.repository("rebased");
-    let image = Image::read(&target, write(&made, &target, "1").await).await.unwrap();
+    let image = Image::read(&target, write(&made, &target, "1").await)
+        .await
+        .unwrap();
     let merged = contents(&exported(&target, &image, Limits::default()).await.unwrap());
     assert_eq!(merged["from"], "own");
     assert!(merged.contains_key("more") && !merged.contains_key("old"));
     let run = &image.config.config;
     assert_eq!(run.env, ["PATH=/own", "VERSION=2", "OWN=1", "ADDED=1"]);
-    assert_eq!((run.entrypoint.join(" "), run.cmd.len()), ("/own".to_owned(), 0));
-    assert_eq!((run.user.as_str(), run.stop_signal.as_str()), ("app", "SIGINT"));
-    assert_eq!((run.labels["version"].as_str(), run.labels["vendor"].as_str()), ("2", "own"));
+    assert_eq!(
+        (run.entrypoint.join(" "), run.cmd.len()),
+        ("/own".to_owned(), 0)
+    );
+    assert_eq!(
+        (run.user.as_str(), run.stop_signal.as_str()),
+        ("app", "SIGINT")
+    );
+    assert_eq!(
+        (
+            run.labels["version"].as_str(),
+            run.labels["vendor"].as_str()
+        ),
+        ("2", "own")
+    );
     assert_eq!((image.config.history.len(), image.layers.len()), (3, 3));
     let annotations = image.manifest.parse().unwrap().annotations;
     let prefix = "org.opencontainers.image.base";
     assert_eq!(annotations[&format!("{prefix}.name")], "reg.example/base:1");
-    assert_eq!(annotations[&format!("{prefix}.digest")], new.digest.to_string());
+    assert_eq!(
+        annotations[&format!("{prefix}.digest")],
+        new.digest.to_string()
+    );
     // What is not built on the old base is refused.
     let wrong = Rebase {
         old: images(&new).await,
         new: images(&old).await,
     };
-    let error = rewrite(&store, &digest_of(&own), &edits(wrong), &options).await.unwrap_err();
+    let error = rewrite(&store, &digest_of(&own), &edits(wrong), &options)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
 }
 
@@ -268,7 +347,12 @@ async fn a_base_is_watched() {
     };
     let state = |digest| {
         let (store, image, base) = (Arc::clone(&store), image.clone(), with(digest));
-        async move { base_check(&image, &base, &*store, &named("latest")).await.unwrap().state }
+        async move {
+            base_check(&image, &base, &*store, &named("latest"))
+                .await
+                .unwrap()
+                .state
+        }
     };
     assert_eq!(state(Some(first.digest)).await, BaseState::Current);
     assert_eq!(state(None).await, BaseState::SameLayers);
