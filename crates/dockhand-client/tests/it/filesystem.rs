@@ -1,9 +1,11 @@
 //! Merged file systems: exported, listed, looked into.
 
 use bytes::Bytes;
-use dockhand_client::filesystem::{FileKind, ImagePath, Limits, cat, export, files, find};
+use dockhand_client::filesystem::{
+    FileKind, ImagePath, Limits, Unpack, cat, export, files, find, unpack,
+};
 use dockhand_client::image::Image;
-use dockhand_client::{ErrorKind, Result, Store};
+use dockhand_client::{ErrorKind, Layout, Result, Store};
 
 use crate::registry::Registry;
 use crate::tars::Is::{Directory, File, Hard, Link, Pipe};
@@ -24,8 +26,12 @@ async fn layers_are_merged() {
     let registry = Registry::start().await;
     let store = registry.repository("app");
     type Members = &'static [(&'static str, Is)];
-    type Case<'a> = (&'a str, &'a [Members], &'a [(&'a str, &'a str)]);
-    let cases: &[Case<'_>] = &[
+    type Case = (
+        &'static str,
+        &'static [Members],
+        &'static [(&'static str, &'static str)],
+    );
+    let cases: &[Case] = &[
         ("nothing", &[], &[]),
         (
             "the newer file",
@@ -304,4 +310,64 @@ async fn a_file_is_found_as_a_process_finds_it() {
         .await
         .unwrap();
     assert_eq!((found.entry.kind, found.entry.layer), (FileKind::File, 1));
+}
+
+/// A layer that is not what its digest says, in every place of it that a reader may not look at.
+#[tokio::test]
+async fn what_was_tampered_with_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Layout::create(folder.path().join("layout")).await.unwrap();
+    let mut layer = tar(&[("first", File("first")), ("last", File("last"))]).to_vec();
+    // Behind the end of a tar file may be anything.
+    layer.extend_from_slice(&[0; 4096]);
+    let image = an_image(&store, &[layer.clone().into()]).await;
+    let blobs = folder.path().join("layout/blobs/sha256");
+    let file = blobs.join(&image.layers[0].digest.to_string()["sha256:".len()..]);
+    for place in [512, layer.len() - 1] {
+        let mut other = layer.clone();
+        other[place] ^= 1;
+        std::fs::write(&file, &other).unwrap();
+        let limits = Limits::default();
+        let error = exported(&store, &image, limits).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DigestMismatch, "{place}: {error}");
+        let mut read = Vec::new();
+        let error = cat(&store, &image, &path("first"), &mut read, limits)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DigestMismatch, "{place}: {error}");
+        let target = folder.path().join("root");
+        let error = unpack(&store, &image, &target, Unpack::default())
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DigestMismatch, "{place}: {error}");
+        assert!(!target.exists());
+    }
+    std::fs::write(&file, &layer[..1500]).unwrap();
+    let error = exported(&store, &image, Limits::default())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SizeMismatch, "{error}");
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(left.len(), 1, "something is left of what was unpacked");
+}
+
+/// Who reads an export may stop at any time.
+#[tokio::test]
+async fn who_reads_may_stop() {
+    let registry = Registry::start().await;
+    let store = registry.repository("app");
+    let layer: Vec<(String, Is)> = (0..2000)
+        .map(|n| (format!("file-{n}"), File(BIG)))
+        .collect();
+    let layer: Vec<(&str, Is)> = layer
+        .iter()
+        .map(|(name, is)| (name.as_str(), *is))
+        .collect();
+    let image = an_image(&store, &[gzip(&tar(&layer))]).await;
+    let (mut target, source) = tokio::io::duplex(1024);
+    drop(source);
+    let error = export(&store, &image, &mut target, Limits::default())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io, "{error}");
 }

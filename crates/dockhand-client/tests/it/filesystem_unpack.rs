@@ -86,8 +86,8 @@ async fn what_is_unsafe_is_refused_and_leaves_nothing() {
         links: Absolute::Refuse,
         ..Unpack::default()
     };
-    type Case<'a> = (&'a str, Unpack, &'a [(&'a str, Is)]);
-    let cases: &[Case<'_>] = &[
+    type Case = (&'static str, Unpack, &'static [(&'static str, Is)]);
+    let cases: &[Case] = &[
         (
             "up",
             Unpack::default(),
