@@ -3,17 +3,15 @@
 use std::collections::BTreeSet;
 
 use dockhand_oci::{Descriptor, Digest, LinkKind, ManifestKind, Platform};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
+use crate::image::ATTESTED;
+use crate::rewrite::Document;
 use crate::store::RawManifest;
 use crate::{Error, ErrorKind, Result};
 
-/// The annotation by which an attestation names the image that it is about.
-const ATTESTED: &str = "vnd.docker.reference.digest";
-
 /// `index` with the images for `wanted` alone, and the attestations that are about them. What is kept
-/// stays as it was, field by field; an image manifest, and an index of which all is wanted, stays byte
-/// for byte.
+/// stays byte for byte; so does an image manifest, and all of an index of which all is wanted.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`] when a wanted platform is not in it, with those that are.
@@ -52,14 +50,16 @@ pub fn keep_platforms(index: &RawManifest, wanted: &[Platform]) -> Result<RawMan
     if children.iter().all(|child| stays(child)) {
         return Ok(index.clone());
     }
-    let mut document: Value = serde_json::from_slice(&index.bytes).map_err(unwritable)?;
-    if let Some(list) = document.get_mut("manifests").and_then(Value::as_array_mut) {
-        list.retain(|child| {
-            serde_json::from_value::<Descriptor>(child.clone()).is_ok_and(|child| stays(&child))
-        });
-    }
-    let bytes = serde_json::to_vec(&document).map_err(unwritable)?;
-    Ok(RawManifest::new(index.media_type.clone(), bytes))
+    let mut document = Document::parse(&index.bytes)?;
+    let mut list: Vec<Box<RawValue>> = document.get("manifests")?.unwrap_or_default();
+    list.retain(|child| {
+        serde_json::from_str::<Descriptor>(child.get()).is_ok_and(|child| stays(&child))
+    });
+    document.set("manifests", &list)?;
+    Ok(RawManifest::new(
+        index.media_type.clone(),
+        document.to_bytes()?,
+    ))
 }
 
 /// The only image of an index, attestations aside; `None` when it has several, or is none.
@@ -82,8 +82,4 @@ fn absent(wanted: &Platform, children: &[&Descriptor]) -> Error {
     let known: Vec<String> = known.into_iter().collect();
     let message = format!("the index has no image for {wanted}");
     Error::new(ErrorKind::NotFound, message).with_hint(format!("it has {}", known.join(", ")))
-}
-
-fn unwritable(error: serde_json::Error) -> Error {
-    Error::new(ErrorKind::Protocol, "the index cannot be written anew").with_source(error)
 }
