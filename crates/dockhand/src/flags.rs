@@ -49,7 +49,7 @@ pub(crate) struct Access {
     /// Private key of the client certificate, PEM; needs --cert-file
     #[arg(long, global = true, value_name = "FILE", env = "DOCKHAND_KEY_FILE")]
     pub key_file: Option<PathBuf>,
-    /// Address to use for a host instead of asking the name service: host:port:address[:port]
+    /// Address to use for a host instead of asking the name service: `host:port:address[:port]`
     #[arg(long, global = true, value_name = "RULE", env = "DOCKHAND_RESOLVE", value_parser = resolve_rule)]
     pub resolve: Vec<Resolve>,
     /// Header for every request to the registry itself: 'Name: value'

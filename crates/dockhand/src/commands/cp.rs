@@ -24,7 +24,7 @@ const TAGS_AT_ONCE: usize = 4;
 pub(crate) struct Cp {
     /// Image to copy; with --all-tags a repository
     source: String,
-    /// Where to: REPO[:TAG[,TAG…]], oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG], dir:DIR, -
+    /// Where to: `REPO[:TAG[,TAG…]]`, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME:TAG]`, `dir:DIR`, `-`
     #[arg(required = true)]
     destinations: Vec<String>,
     #[command(flatten)]
