@@ -2,6 +2,7 @@
 
 mod artifact;
 mod attach;
+mod auth;
 mod blob;
 mod check;
 mod completion;
@@ -12,6 +13,8 @@ mod discover;
 mod exists;
 mod inspect;
 mod limits;
+mod login;
+mod logout;
 mod ls;
 mod man;
 mod manifest;
@@ -55,6 +58,9 @@ pub(crate) enum Command {
     Discover(With<discover::Discover>),
     Blob(With<blob::Blob>),
     Upload(With<upload::Upload>),
+    Login(With<login::Login>),
+    Logout(With<logout::Logout>),
+    Auth(With<auth::Auth>),
     Ping(With<ping::Ping>),
     Limits(With<limits::Limits>),
     Serve(serve::Serve),
@@ -86,6 +92,9 @@ impl Command {
             Self::Discover(verb) => verb.run(),
             Self::Blob(verb) => verb.run(),
             Self::Upload(verb) => verb.run(),
+            Self::Login(verb) => verb.run(),
+            Self::Logout(verb) => verb.run(),
+            Self::Auth(verb) => verb.run(),
             Self::Ping(verb) => verb.run(),
             Self::Limits(verb) => verb.run(),
             Self::Serve(serve) => serve.run(),

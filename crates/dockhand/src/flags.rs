@@ -194,7 +194,7 @@ fn header(text: &str) -> Result<Header, String> {
     Ok(Header(name, value))
 }
 
-fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
+pub(crate) fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
     Ok(SecretString::from(text.to_owned()))
 }
 

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use dockhand_client::{Client, Connection, Observer, Repository};
+use dockhand_client::credentials::{Chain, Environment};
+use dockhand_client::{BaseUrl, Client, Connections, Observer, Repository, Settings};
 use dockhand_oci::{ImageRef, RepoName};
 use serde::Serialize;
 
@@ -18,7 +19,7 @@ use crate::output::Output;
 use crate::progress::Progress;
 use crate::report::{Failure, Kind};
 
-pub(crate) use access::{Side, Twins};
+pub(crate) use access::{Side, Twins, read_secret};
 pub(crate) use drive::{Verb, With};
 pub(crate) use place::{Created, Named, Opened, is_registry, named};
 
@@ -28,6 +29,10 @@ pub(crate) struct Session {
     pub flags: Flags,
     pub output: Output,
     progress: Arc<Progress>,
+    /// The connections that are set up here.
+    connections: Connections,
+    /// Where credentials come from, the flags of a side aside.
+    chain: Chain,
     /// By side and host.
     clients: Mutex<BTreeMap<(&'static str, String), Client>>,
     /// Whether an image goes to standard output, so that nothing else can.
@@ -36,14 +41,18 @@ pub(crate) struct Session {
 
 impl Session {
     /// # Errors
-    /// When the password cannot be read.
+    /// When the password, or the configuration, cannot be read.
     pub(crate) fn start(mut flags: Flags) -> Result<Self, Failure> {
         if flags.access.password_stdin && flags.access.password.is_none() {
-            flags.access.password = Some(access::read_password()?);
+            flags.access.password = Some(read_secret("password")?);
         }
+        let progress = Arc::new(Progress::new(&flags.show));
+        let environment = Environment::of_process();
         Ok(Self {
             output: Output::new(flags.show.form()),
-            progress: Arc::new(Progress::new(&flags.show)),
+            connections: Connections::load(None, &environment)?,
+            chain: Chain::new(environment).observed(Arc::clone(&progress) as Arc<dyn Observer>),
+            progress,
             clients: Mutex::default(),
             stdout_taken: AtomicBool::new(false),
             flags,
@@ -99,21 +108,25 @@ impl Session {
 
     /// The client for the registry that a command is about: named, or that of the connection.
     pub(crate) fn client_or_default(&self, registry: Option<&str>) -> Result<Client, Failure> {
-        match (registry, &self.flags.access.connection) {
-            (Some(registry), _) => self.client(registry),
-            (None, Some(_)) => {
-                let base = self.connected(&self.flags.access)?;
-                let host = base.map(|connection| connection.base.host());
-                self.client(&host.unwrap_or_default())
-            }
-            (None, None) => Err(Failure::usage("no registry is named")
-                .hint("name one, or set --connection or DOCKHAND_CONNECTION")),
+        self.client(&self.registry_or_default(registry)?)
+    }
+
+    /// The registry that a command is about: named, or that of the connection.
+    pub(crate) fn registry_or_default(&self, registry: Option<&str>) -> Result<String, Failure> {
+        if let Some(registry) = registry {
+            return Ok(registry.to_owned());
         }
+        let connected = self.connected(&self.flags.access)?;
+        let host = connected.map(|settings| settings.connection.base.host());
+        host.ok_or_else(|| {
+            Failure::usage("no registry is named")
+                .hint("name one, or set --connection or DOCKHAND_CONNECTION")
+        })
     }
 
     /// The client for a registry on one side of a copy. Each registry has one on each side.
     pub(crate) fn client_of(&self, side: &Side, registry: &str) -> Result<Client, Failure> {
-        let connection = self.connection(&side.access, registry)?;
+        let connection = self.settings(&side.access, registry)?.connection;
         let key = (side.name, connection.base.host());
         let poisoned = || Failure::plain(Kind::Failed, "another thread of this program failed");
         let mut clients = self.clients.lock().map_err(|_| poisoned())?;
@@ -136,22 +149,43 @@ impl Session {
     }
 
     /// How to reach a registry.
-    fn connection(&self, access: &Access, registry: &str) -> Result<Connection, Failure> {
-        let named = self.connected(access)?;
-        let wanted = Connection::to(registry)?;
-        let mut connection = match named {
-            Some(named) if named.base.host() == wanted.base.host() => named,
-            _ => wanted,
+    pub(crate) fn settings(&self, access: &Access, registry: &str) -> Result<Settings, Failure> {
+        let wanted: BaseUrl = registry.parse()?;
+        let mut settings = match self.connected(access)? {
+            Some(named) if named.connection.base.host() == wanted.host() => named,
+            _ => self.connections(access).for_host(registry)?,
         };
-        access::apply(access, &mut connection)?;
-        access::be_patient(&self.flags.patience, &mut connection);
-        Ok(connection)
+        access::apply(access, &self.chain(access), &mut settings)?;
+        access::be_patient(&self.flags.patience, &mut settings.connection);
+        Ok(settings)
     }
 
-    /// The connection that --connection names.
-    fn connected(&self, access: &Access) -> Result<Option<Connection>, Failure> {
-        let named = access.connection.as_deref();
-        named.map(access::named_connection).transpose()
+    /// Where credentials are kept.
+    pub(crate) fn chain(&self, access: &Access) -> Chain {
+        match &access.authfile {
+            Some(file) => self.chain.clone().authfile(file),
+            None => self.chain.clone(),
+        }
+    }
+
+    fn connections(&self, access: &Access) -> Connections {
+        let connections = self.connections.clone();
+        connections.with_credentials(self.chain(access))
+    }
+
+    /// The connection that --connection names, by its name or the registry's address; else the default
+    /// one, if one is set up.
+    fn connected(&self, access: &Access) -> Result<Option<Settings>, Failure> {
+        let connections = self.connections(access);
+        let Some(name) = access.connection.as_deref() else {
+            return Ok(connections.default()?);
+        };
+        let is_known = connections.names().any(|known| known == name);
+        let is_address = name.contains(['.', ':', '/']) || name == "localhost";
+        Ok(Some(match is_address && !is_known {
+            true => connections.for_host(name)?,
+            false => connections.get(name)?,
+        }))
     }
 
     /// An image reference in full; without a registry in it, it is in that of the connection.
@@ -162,8 +196,8 @@ impl Session {
         let says_registry =
             image.registry != "docker.io" || names_hub.iter().any(|hub| text.starts_with(hub));
         match self.connected(&side.access)? {
-            Some(connection) if !says_registry => {
-                let text = format!("{}/{text}", connection.base.host());
+            Some(settings) if !says_registry => {
+                let text = format!("{}/{text}", settings.connection.base.host());
                 Ok(text.parse().map_err(dockhand_client::Error::from)?)
             }
             _ => Ok(image),

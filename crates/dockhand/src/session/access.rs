@@ -4,10 +4,9 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use clap::Args;
-use dockhand_client::{Auth, Connection, Credential, CredentialSource, Result as ClientResult};
-use dockhand_oci::RepoName;
+use dockhand_client::credentials::Chain;
+use dockhand_client::{Auth, Connection, Credential, Settings};
 use secrecy::SecretString;
 
 use crate::flags::{Access, Patience};
@@ -128,40 +127,32 @@ impl Twins {
     }
 }
 
-/// A password from standard input, without the line's end.
-pub(super) fn read_password() -> Result<SecretString, Failure> {
+/// A secret from standard input, without the line's end.
+pub(crate) fn read_secret(what: &str) -> Result<SecretString, Failure> {
     let mut text = String::new();
     let read = std::io::stdin()
         .lock()
         .take(PASSWORD_MAX)
         .read_to_string(&mut text);
     read.map_err(|error| {
-        Failure::plain(
-            Kind::Usage,
-            format!("cannot read the password from standard input: {error}"),
-        )
+        let message = format!("cannot read the {what} from standard input: {error}");
+        Failure::plain(Kind::Usage, message)
     })?;
-    let password = text.trim_end_matches(['\r', '\n']);
-    if password.is_empty() {
-        return Err(Failure::usage("there is no password on standard input"));
+    let secret = text.trim_end_matches(['\r', '\n']);
+    if secret.is_empty() {
+        let message = format!("there is no {what} on standard input");
+        return Err(Failure::usage(message));
     }
-    Ok(SecretString::from(password.to_owned()))
-}
-
-/// A connection by its name in the configuration, or by the registry's address.
-pub(super) fn named_connection(name: &str) -> Result<Connection, Failure> {
-    if name.contains(['.', ':', '/']) || name == "localhost" {
-        return Ok(Connection::to(name)?);
-    }
-    let message = format!("there is no connection {name:?}");
-    Err(Failure::usage(message).hint("give the registry's address: --connection HOST:PORT"))
+    Ok(SecretString::from(secret.to_owned()))
 }
 
 /// What the flags say about a registry.
-pub(super) fn apply(access: &Access, connection: &mut Connection) -> Result<(), Failure> {
-    if access.authfile.is_some() {
-        return Err(Failure::usage("files with credentials cannot be read yet"));
-    }
+pub(super) fn apply(
+    access: &Access,
+    chain: &Chain,
+    settings: &mut Settings,
+) -> Result<(), Failure> {
+    let connection = &mut settings.connection;
     if access.plain_http {
         connection.base = connection.base.clone().with_tls(false);
     }
@@ -187,10 +178,9 @@ pub(super) fn apply(access: &Access, connection: &mut Connection) -> Result<(), 
     match (&access.username, &access.password) {
         (Some(user), Some(password)) => {
             let credential = Credential::Basic(user.clone(), password.clone());
-            connection.auth = Auth::Challenge(Arc::new(Given {
-                host: connection.base.host(),
-                credential,
-            }));
+            let chain = chain.clone().given(credential);
+            connection.auth = Auth::Challenge(Arc::new(chain.clone()));
+            settings.credentials = Some(chain);
         }
         (Some(user), None) => {
             let message = format!("there is no password for the user {user:?}");
@@ -218,23 +208,5 @@ pub(super) fn be_patient(patience: &Patience, connection: &mut Connection) {
         connection.timeouts.connect = timeout;
         connection.timeouts.answer = timeout;
         connection.timeouts.idle = timeout;
-    }
-}
-
-/// The credential of the command line, for one registry and no other.
-#[derive(Debug)]
-struct Given {
-    host: String,
-    credential: Credential,
-}
-
-#[async_trait]
-impl CredentialSource for Given {
-    async fn credential(
-        &self,
-        host: &str,
-        _: Option<&RepoName>,
-    ) -> ClientResult<Option<Credential>> {
-        Ok((host == self.host).then(|| self.credential.clone()))
     }
 }

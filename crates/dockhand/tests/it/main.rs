@@ -6,6 +6,7 @@ mod cli;
 mod client;
 mod copying;
 mod images;
+mod login;
 mod places;
 mod reading;
 mod serving;

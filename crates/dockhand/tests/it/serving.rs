@@ -10,6 +10,8 @@ use dockhand_oci::Algorithm;
 pub(crate) fn dockhand(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dockhand"));
     command.current_dir(folder).env_clear().stdin(Stdio::null());
+    // Else the home of whoever runs the tests is found by other ways.
+    command.env("HOME", folder);
     command
 }
 
