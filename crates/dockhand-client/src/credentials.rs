@@ -122,6 +122,15 @@ impl Chain {
         })
     }
 
+    /// Whether the credential for `host` would be that of `DOCKHAND_USERNAME` and `DOCKHAND_PASSWORD`, which
+    /// name no registry. A program that talks to several should ask, before it hands them all the same
+    /// password.
+    #[must_use]
+    pub fn uses_common_variables(&self, host: &str) -> bool {
+        let walk = Walk::new(self, host, None);
+        self.given.is_none() && self.authfile.is_none() && walk.uses_common_variables()
+    }
+
     /// What a helper has for a server; asked once.
     async fn ask(&self, name: &str, server: &str) -> Result<Option<Credential>, Failure> {
         let key = (name.to_owned(), server.to_owned());

@@ -58,17 +58,12 @@ pub(crate) struct Access {
     /// File with credentials, as `docker login` or `podman login` writes it
     #[arg(long, global = true, value_name = "FILE", env = "DOCKHAND_AUTHFILE")]
     pub authfile: Option<PathBuf>,
-    /// User name
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "NAME",
-        env = "DOCKHAND_USERNAME"
-    )]
+    /// User name [env: DOCKHAND_USERNAME]
+    #[arg(short, long, global = true, value_name = "NAME")]
     pub username: Option<String>,
-    /// Password; others on this machine can see it, so rather use --password-stdin
-    #[arg(short, long, global = true, value_name = "SECRET", env = "DOCKHAND_PASSWORD", hide_env_values = true, value_parser = secret)]
+    /// Password; others on this machine can see it, so rather use --password-stdin [env:
+    /// DOCKHAND_PASSWORD]
+    #[arg(short, long, global = true, value_name = "SECRET", value_parser = secret)]
     pub password: Option<SecretString>,
     /// Read the password from standard input
     #[arg(long, global = true, conflicts_with = "password")]

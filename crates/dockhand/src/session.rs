@@ -48,6 +48,7 @@ impl Session {
         }
         let progress = Arc::new(Progress::new(&flags.show));
         let environment = Environment::of_process();
+        access::complete(&mut flags.access, &environment);
         Ok(Self {
             output: Output::new(flags.show.form()),
             connections: Connections::load(None, &environment)?,
@@ -133,8 +134,12 @@ impl Session {
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
-        let other = clients.keys().find(|(name, _)| *name == side.name);
-        if let (Some((_, other)), true) = (other, side.has_credentials()) {
+        let chain = self.chain(&side.access);
+        let is_for_all = |host: &str| side.has_credentials() || chain.uses_common_variables(host);
+        let other = clients
+            .keys()
+            .find(|(name, host)| *name == side.name && is_for_all(host));
+        if let (Some((_, other)), true) = (other, is_for_all(&key.1)) {
             let message = format!(
                 "the credentials are for one registry, here are {other} and {}",
                 key.1

@@ -176,6 +176,8 @@ async fn each_place_hides_those_after_it() {
             expected,
             "{variables:?}"
         );
+        let is_common = chain.uses_common_variables("r.example");
+        assert_eq!(is_common, expected == "any", "{variables:?}");
         let named = chain.clone().authfile(&empty);
         assert_eq!(
             user(&named, "r.example", None).await,

@@ -101,6 +101,20 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Whether the pair that names no registry is what is used.
+    pub(super) fn uses_common_variables(&self) -> bool {
+        let is_pair = |ending: &str| {
+            let is_set = |name: &str| {
+                self.chain
+                    .environment
+                    .get(&format!("{name}{ending}"))
+                    .is_some()
+            };
+            is_set("DOCKHAND_USERNAME") && is_set("DOCKHAND_PASSWORD")
+        };
+        is_pair("") && self.is_meant() && !is_pair(&format!("_{}", self.key.variable()))
+    }
+
     /// Whether the variables that name no registry are for this one.
     fn is_meant(&self) -> bool {
         let Some(base) = self.chain.environment.text("DOCKHAND_BASE_URI") else {

@@ -83,12 +83,18 @@ impl Login {
             return read_secret("identity token").map(Credential::Identity);
         }
         let access = &session.flags.access;
-        let user = match &access.username {
-            Some(user) => user.clone(),
+        let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+        let user = match access
+            .username
+            .clone()
+            .or_else(|| variable("DOCKHAND_USERNAME"))
+        {
+            Some(user) => user,
             None => typed("User name: ", "--username", Term::read_line)?,
         };
-        let password = match &access.password {
-            Some(password) => password.clone(),
+        let variable = || variable("DOCKHAND_PASSWORD").map(SecretString::from);
+        let password = match access.password.clone().or_else(variable) {
+            Some(password) => password,
             None => typed("Password: ", "--password-stdin", Term::read_secure_line)?.into(),
         };
         Ok(Credential::Basic(user, password))

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use dockhand_client::credentials::Chain;
+use dockhand_client::credentials::{Chain, Environment};
 use dockhand_client::{Auth, Connection, Credential, Settings};
 use secrecy::SecretString;
 
@@ -124,6 +124,17 @@ impl Twins {
 
     pub(crate) fn target(&self, both: &Access) -> Side {
         self.target.over(both)
+    }
+}
+
+/// Takes the other half of a pair from the environment when one half was given; whole pairs in the
+/// environment are for the chain of credentials, which knows of those for single registries.
+pub(super) fn complete(access: &mut Access, environment: &Environment) {
+    let text = |name: &str| environment.text(name).map(str::to_owned);
+    match (&access.username, &access.password) {
+        (Some(_), None) => access.password = text("DOCKHAND_PASSWORD").map(SecretString::from),
+        (None, Some(_)) => access.username = text("DOCKHAND_USERNAME"),
+        _ => {}
     }
 }
 

@@ -309,3 +309,45 @@ fn a_connection_of_the_file_is_used_by_its_name_and_for_its_registry() {
         told(&output)
     );
 }
+
+#[test]
+fn variables_are_for_one_registry_unless_they_name_it() {
+    let home = tempfile::tempdir().unwrap();
+    let (one, other) = (Guarded::start(false), Guarded::start(false));
+    let run = |args: &[&str], variables: &[(String, &str)]| {
+        let mut command = dockhand(home.path());
+        command.args(args).args(["--retries", "0"]);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        command.output().unwrap()
+    };
+    let pair = |ending: &str, password| {
+        let name = |name| format!("DOCKHAND_{name}{ending}");
+        [(name("USERNAME"), "me"), (name("PASSWORD"), password)]
+    };
+    let own = format!("_{}", one.host.replace(['.', ':'], "_"));
+    let (common, own) = (pair("", "secret"), pair(&own, "secret"));
+    let ping = ["ping", one.host.as_str()];
+    assert!(!run(&ping, &[]).status.success());
+    assert!(run(&ping, &common).status.success());
+    assert!(run(&ping, &own).status.success());
+    let both = [pair("", "wrong"), own.clone()].concat();
+    assert!(run(&ping, &both).status.success());
+    // One half of the pair may be a flag.
+    let half = run(&["ping", one.host.as_str(), "-u", "me"], &common[1..]);
+    assert!(half.status.success(), "{}", told(&half));
+
+    let (from, to) = (format!("{}/a:1", one.host), format!("{}/a:1", other.host));
+    let copy = run(&["cp", &from, &to], &common);
+    assert_eq!(copy.status.code(), Some(2), "{}", told(&copy));
+    assert!(
+        told(&copy).contains("are for one registry"),
+        "{}",
+        told(&copy)
+    );
+    let copy = run(&["cp", &from, &to], &[common, own].concat());
+    assert!(
+        !told(&copy).contains("are for one registry"),
+        "{}",
+        told(&copy)
+    );
+}
