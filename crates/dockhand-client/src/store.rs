@@ -94,6 +94,11 @@ pub trait Store: Debug + Send + Sync {
         None
     }
 
+    /// Where this blob is, when it is in a repository of a registry.
+    fn origin_of(&self, _blob: &Descriptor) -> Option<Origin> {
+        self.origin()
+    }
+
     /// How many blobs are best moved to or from here at once. Archives write one after the other.
     fn lanes(&self) -> usize {
         32

@@ -1,16 +1,25 @@
 //! The subcommands: a file each.
 
+mod append;
 mod artifact;
 mod attach;
 mod auth;
+mod base_check;
 mod blob;
+mod cat;
 mod check;
 mod completion;
 mod config;
 mod cp;
+mod diff;
 mod digest;
 mod discover;
+mod du;
+mod edit;
 mod exists;
+mod export;
+mod flatten;
+mod index;
 mod inspect;
 mod limits;
 mod login;
@@ -21,6 +30,7 @@ mod manifest;
 mod ping;
 mod pull;
 mod push;
+mod rebase;
 mod repos;
 mod rm;
 mod search;
@@ -53,6 +63,16 @@ pub(crate) enum Command {
     Tag(With<tag::Tag>),
     Rm(With<rm::Rm>),
     Validate(With<validate::Validate>),
+    Diff(With<diff::Diff>),
+    Du(With<du::Du>),
+    BaseCheck(With<base_check::BaseCheck>),
+    Cat(With<cat::Cat>),
+    Export(With<export::Export>),
+    Edit(With<edit::Edit>),
+    Append(With<append::Append>),
+    Rebase(With<rebase::Rebase>),
+    Flatten(With<flatten::Flatten>),
+    Index(With<index::Index>),
     Artifact(With<artifact::Artifact>),
     Attach(With<attach::Attach>),
     Discover(With<discover::Discover>),
@@ -87,6 +107,16 @@ impl Command {
             Self::Tag(verb) => verb.run(),
             Self::Rm(verb) => verb.run(),
             Self::Validate(verb) => verb.run(),
+            Self::Diff(verb) => verb.run(),
+            Self::Du(verb) => verb.run(),
+            Self::BaseCheck(verb) => verb.run(),
+            Self::Cat(verb) => verb.run(),
+            Self::Export(verb) => verb.run(),
+            Self::Edit(verb) => verb.run(),
+            Self::Append(verb) => verb.run(),
+            Self::Rebase(verb) => verb.run(),
+            Self::Flatten(verb) => verb.run(),
+            Self::Index(verb) => verb.run(),
             Self::Artifact(verb) => verb.run(),
             Self::Attach(verb) => verb.run(),
             Self::Discover(verb) => verb.run(),

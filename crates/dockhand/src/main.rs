@@ -11,6 +11,7 @@ mod output;
 mod platforms;
 mod progress;
 mod report;
+mod rewriting;
 #[allow(
     dead_code,
     unused_imports,

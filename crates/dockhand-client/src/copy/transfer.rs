@@ -91,7 +91,7 @@ async fn move_blob(
     warm: bool,
 ) -> Result<Moved> {
     options.observer.event(&Event::Started(blob.clone()));
-    let (origin, target) = (from.origin(), to.origin());
+    let (origin, target) = (from.origin_of(blob), to.origin());
     let wide = match target {
         // What limits a registry is the one connection that an upload has.
         Some(_) => None,

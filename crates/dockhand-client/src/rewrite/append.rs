@@ -67,7 +67,7 @@ pub fn scratch(platform: &Platform) -> (Arc<dyn Store>, Reference) {
     let manifest = RawManifest::new(MediaType::OCI_MANIFEST, manifest.to_string());
     let reference = Reference::Digest(manifest.digest);
     let mut made = Made::new(None);
-    made.add_blob(digest, Arc::new(config));
+    made.add_blob(digest, Arc::new(config), None);
     made.add_manifest(manifest);
     (Arc::new(made), reference)
 }

@@ -10,7 +10,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::{Document, Made};
 use crate::image::{History, Image};
 use crate::layers::Compression;
-use crate::store::RawManifest;
+use crate::store::{Origin, RawManifest};
 use crate::{BlobSource, Error, ErrorKind, Result, Store};
 
 /// A change of an image.
@@ -35,7 +35,7 @@ pub struct Draft {
     pub manifest: Document,
     /// The config.
     pub config: Document,
-    blobs: Vec<(Digest, Arc<dyn BlobSource>)>,
+    blobs: Vec<(Digest, Arc<dyn BlobSource>, Option<Origin>)>,
 }
 
 impl Draft {
@@ -141,13 +141,14 @@ impl Draft {
                 self.set_layers(&layers, history.as_deref())?;
             }
         }
-        self.bring(descriptor.digest, source);
+        self.bring(descriptor.digest, source, None);
         Ok(())
     }
 
-    /// Says where a blob is that the place of the image does not have.
-    pub fn bring(&mut self, digest: Digest, source: Arc<dyn BlobSource>) {
-        self.blobs.push((digest, source));
+    /// Says where a blob is that the place of the image does not have: its bytes, and the repository of a
+    /// registry that it is in, if it is in one.
+    pub fn bring(&mut self, digest: Digest, source: Arc<dyn BlobSource>, origin: Option<Origin>) {
+        self.blobs.push((digest, source, origin));
     }
 
     /// The media type of a layer in an image of this family.
@@ -176,7 +177,7 @@ impl Draft {
             let digest = Algorithm::Sha256.digest(&bytes);
             self.manifest
                 .within("config", |config| point(config, digest, bytes.len()))?;
-            made.add_blob(digest, Arc::new(bytes::Bytes::from(bytes)));
+            made.add_blob(digest, Arc::new(bytes::Bytes::from(bytes)), None);
         }
         if !self.manifest.is_changed() {
             return Ok(None);
@@ -184,8 +185,8 @@ impl Draft {
         let bytes = self.manifest.to_bytes()?;
         let manifest = RawManifest::new(self.image.manifest.media_type, bytes);
         manifest.parse()?;
-        for (digest, source) in self.blobs {
-            made.add_blob(digest, source);
+        for (digest, source, origin) in self.blobs {
+            made.add_blob(digest, source, origin);
         }
         made.add_manifest(manifest.clone());
         Ok(Some(manifest))

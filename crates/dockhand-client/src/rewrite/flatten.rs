@@ -62,7 +62,7 @@ impl Edit for Flatten {
             diff_id: flat.diff_id.to_string(),
         };
         draft.set_layers(&[layer], Some(&[raw(&step)?]))?;
-        draft.bring(flat.digest, Arc::new(Spooled(flat.file)));
+        draft.bring(flat.digest, Arc::new(Spooled(flat.file)), None);
         // What it was built on cannot be told from it any more.
         draft.manifest.within("annotations", |annotations| {
             annotations.remove(BASE_NAME);

@@ -13,7 +13,7 @@ use crate::{BlobSource, ByteStream, Error, ErrorKind, Moved, Result};
 pub(super) struct Made {
     behind: Option<Arc<dyn Store>>,
     manifests: HashMap<Digest, RawManifest>,
-    blobs: HashMap<Digest, Arc<dyn BlobSource>>,
+    blobs: HashMap<Digest, (Arc<dyn BlobSource>, Option<Origin>)>,
 }
 
 impl std::fmt::Debug for Made {
@@ -35,8 +35,14 @@ impl Made {
         self.manifests.insert(manifest.digest, manifest);
     }
 
-    pub(super) fn add_blob(&mut self, digest: Digest, source: Arc<dyn BlobSource>) {
-        self.blobs.insert(digest, source);
+    /// Adds a blob; `origin` is where it is already.
+    pub(super) fn add_blob(
+        &mut self,
+        digest: Digest,
+        source: Arc<dyn BlobSource>,
+        origin: Option<Origin>,
+    ) {
+        self.blobs.insert(digest, (source, origin));
     }
 
     fn absent(&self, what: impl std::fmt::Display) -> Error {
@@ -70,6 +76,13 @@ impl Store for Made {
 
     fn origin(&self) -> Option<Origin> {
         self.behind.as_ref()?.origin()
+    }
+
+    fn origin_of(&self, blob: &Descriptor) -> Option<Origin> {
+        match self.blobs.get(&blob.digest) {
+            Some((_, origin)) => origin.clone(),
+            None => self.behind.as_ref()?.origin_of(blob),
+        }
     }
 
     fn lanes(&self) -> usize {
@@ -108,7 +121,7 @@ impl Store for Made {
 
     async fn blob(&self, blob: &Descriptor, offset: u64) -> Result<ByteStream> {
         match (self.blobs.get(&blob.digest), &self.behind) {
-            (Some(source), _) => source.open(offset).await,
+            (Some((source, _)), _) => source.open(offset).await,
             (None, Some(behind)) => behind.blob(blob, offset).await,
             (None, None) => Err(self.absent(blob.digest)),
         }

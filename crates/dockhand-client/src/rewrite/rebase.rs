@@ -106,7 +106,8 @@ impl Edit for Rebase {
                 store: Arc::clone(&self.new.store),
                 blob: layer.clone(),
             };
-            draft.bring(layer.digest, Arc::new(source));
+            let origin = self.new.store.origin_of(layer);
+            draft.bring(layer.digest, Arc::new(source), origin);
         }
         rebased.extend_from_slice(own);
         let history = rebased_history(draft, old, new, rebased.len())?;

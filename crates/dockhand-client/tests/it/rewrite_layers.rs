@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use dockhand_client::copy::{CopyOptions, copy};
 use dockhand_client::filesystem::Limits;
 use dockhand_client::image::{Image, select};
 use dockhand_client::layers::{Compression, LayerFile};
@@ -284,6 +285,13 @@ async fn an_image_moves_to_another_base() {
     let made = rewrite(&store, &digest_of(&own), &edits(rebase), &options)
         .await
         .unwrap();
+    // In the registry that has both, no layer moves.
+    let here: Arc<dyn Store> = Arc::new(registry.repository("here"));
+    let what = made.reference();
+    let copied = copy(&made.store, &what, &here, &[], &CopyOptions::default())
+        .await
+        .unwrap();
+    assert_eq!((copied.mounted, copied.blobs_sent), (3, 1));
     // To another registry, where no layer of either is.
     let far = Registry::start().await;
     let target = far.repository("rebased");

@@ -1,0 +1,219 @@
+//! `dockhand index`: indexes made by hand.
+
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use dockhand_client::copy::keep_platforms;
+use dockhand_client::rewrite::{Entry, IndexDraft, entries, entry_of};
+use dockhand_client::{RawManifest, Store};
+use dockhand_oci::{Descriptor, Digest, Platform, Reference, Tag};
+use serde::Serialize;
+
+use crate::output::{size, table};
+use crate::platforms::{Platforms, platform};
+use crate::report::Failure;
+use crate::rewriting::{pair, settings};
+use crate::session::{Session, Side, Verb, named};
+use crate::transfer::{self, How, Job, What};
+
+/// Make an index, or change what it lists
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Index {
+    #[command(subcommand)]
+    what: Do,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum Do {
+    /// Make an index of images, which come along from wherever they are
+    Create {
+        /// Index to write
+        index: String,
+        /// Images; of an index all that it lists
+        images: Vec<String>,
+        #[command(flatten)]
+        platforms: Platforms,
+        /// Set an annotation of the index
+        #[arg(short, long, value_name = "NAME=VALUE", value_parser = pair)]
+        annotation: Vec<(String, String)>,
+        /// With Docker's media type instead of OCI's
+        #[arg(long)]
+        docker: bool,
+    },
+    /// List more images in an index; one for the same platform is replaced
+    Add {
+        /// Index
+        index: String,
+        /// Images; of an index all that it lists
+        #[arg(required = true)]
+        images: Vec<String>,
+        #[command(flatten)]
+        platforms: Platforms,
+        /// Set an annotation of the index
+        #[arg(short, long, value_name = "NAME=VALUE", value_parser = pair)]
+        annotation: Vec<(String, String)>,
+    },
+    /// Take images out of an index, and what attests them
+    Rm {
+        /// Index
+        index: String,
+        /// Digests of images
+        #[arg(required_unless_present = "platform")]
+        digests: Vec<Digest>,
+        /// Platforms of images
+        #[arg(long, value_name = "PLATFORM,…", value_delimiter = ',', value_parser = platform)]
+        platform: Vec<Platform>,
+    },
+    /// Print what an index lists
+    Ls {
+        /// Index
+        index: String,
+    },
+}
+
+#[derive(Serialize)]
+struct Written {
+    digest: Digest,
+    index: String,
+    manifests: Vec<Descriptor>,
+}
+
+impl Verb for Index {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
+        match self.what {
+            Do::Create {
+                index,
+                images,
+                platforms,
+                annotation,
+                docker,
+            } => {
+                let side = Side::of(&session.flags.access);
+                let to = session.create_on(&side, &index, None).await?;
+                let mut draft = IndexDraft::empty(docker)?;
+                fill(session, &mut draft, &to.store, &images, &platforms).await?;
+                draft.annotate(&settings(&annotation, &[]))?;
+                write(session, &to.store, &to.tags, draft).await
+            }
+            Do::Add {
+                index,
+                images,
+                platforms,
+                annotation,
+            } => {
+                let (store, tags, root) = open(session, &index).await?;
+                let mut draft = IndexDraft::of(&root)?;
+                fill(session, &mut draft, &store, &images, &platforms).await?;
+                draft.annotate(&settings(&annotation, &[]))?;
+                write(session, &store, &tags, draft).await
+            }
+            Do::Rm {
+                index,
+                digests,
+                platform,
+            } => {
+                let (store, tags, root) = open(session, &index).await?;
+                let mut draft = IndexDraft::of(&root)?;
+                for gone in draft.remove(&digests, &platform)? {
+                    session.note(&format!("took out {}", gone.descriptor.digest));
+                }
+                write(session, &store, &tags, draft).await
+            }
+            Do::Ls { index } => ls(session, &index).await,
+        }
+    }
+}
+
+/// An index that is to be changed: where it is, its tag, and what it is.
+async fn open(
+    session: &Session,
+    index: &str,
+) -> Result<(Arc<dyn Store>, Vec<Tag>, RawManifest), Failure> {
+    let named = session.open_named(index).await?;
+    let (reference, tags) = match (named.digest, named.tag) {
+        (Some(digest), tag) => (Reference::Digest(digest), tag.into_iter().collect()),
+        (None, tag) => {
+            let tag = tag.unwrap_or_else(Tag::latest);
+            (Reference::Tag(tag.clone()), vec![tag])
+        }
+    };
+    let root = named.store.manifest(&reference).await?;
+    Ok((named.store, tags, root))
+}
+
+/// Lists images in an index, and brings them to where it will be.
+async fn fill(
+    session: &Session,
+    draft: &mut IndexDraft,
+    to: &Arc<dyn Store>,
+    images: &[String],
+    platforms: &Platforms,
+) -> Result<(), Failure> {
+    for image in images {
+        let opened = session.open(image).await?;
+        let mut root = opened.store.manifest(&opened.reference).await?;
+        let wanted = platforms.list();
+        if !wanted.is_empty() {
+            root = keep_platforms(&root, &wanted)?;
+        }
+        for entry in entry_of(&*opened.store, &root).await? {
+            let job = Job {
+                from: Arc::clone(&opened.store),
+                what: Reference::Digest(entry.descriptor.digest),
+                to: Arc::clone(to),
+                tags: Vec::new(),
+                digest: None,
+            };
+            let copied = transfer::run(session, job, &What::default(), &How::default()).await?;
+            session.note(&copied.sentence());
+            if let Some(old) = draft.add(entry) {
+                session.note(&format!("it takes the place of {}", old.descriptor.digest));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn write(
+    session: &Session,
+    store: &Arc<dyn Store>,
+    tags: &[Tag],
+    draft: IndexDraft,
+) -> Result<(), Failure> {
+    let index = draft.finish()?;
+    store.put_manifest(&index, tags).await?;
+    store.finish().await?;
+    let listed = entries(&index)?.into_iter().map(|entry| entry.descriptor);
+    let written = Written {
+        digest: index.digest,
+        index: named(&**store, &Reference::Digest(index.digest)),
+        manifests: listed.collect(),
+    };
+    session.answer(&written, |out, written| writeln!(out, "{}", written.index))
+}
+
+async fn ls(session: &Session, index: &str) -> Result<(), Failure> {
+    let opened = session.open(index).await?;
+    let root = opened.store.manifest(&opened.reference).await?;
+    let listed = entries(&root)?;
+    let descriptors: Vec<Descriptor> = listed
+        .into_iter()
+        .map(|entry: Entry| entry.descriptor)
+        .collect();
+    session.answer(&descriptors, |out, descriptors| {
+        let rows = descriptors.iter().map(|one| {
+            let platform = one.platform.as_ref().map(ToString::to_string);
+            [
+                platform.unwrap_or_else(|| "-".to_owned()),
+                size(one.size),
+                one.digest.to_string(),
+                one.media_type.clone(),
+            ]
+        });
+        write!(
+            out,
+            "{}",
+            table(&["PLATFORM", "SIZE", "DIGEST", "TYPE"], rows)
+        )
+    })
+}
