@@ -17,7 +17,7 @@ fn files_come_out_of_images() {
         (3, &["cat", "%/app:1", "absent"][..], "/absent"),
         (2, &["cat", "%/app:1"], "IMAGE PATH"),
         (2, &["cat", "%/app:1", "etc/os/x"], "no directory"),
-        (1, &["cat", "%/app:1", "../x"], ".."),
+        (2, &["cat", "%/app:1", "../x"], ".."),
         (
             3,
             &["cat", "%/app:1", "etc/os", "--platform", "linux/arm64"],
@@ -84,7 +84,7 @@ fn images_are_compared_and_measured() {
     assert_eq!(labels.status.code(), Some(8));
     let printed = text(&labels.stdout);
     assert!(
-        printed.contains("+ config /config {\"Labels\":{\"a\":\"b\"}}"),
+        printed.contains("+ config /config/Labels {\"a\":\"b\"}"),
         "{printed}"
     );
     assert!(!printed.contains("/which"), "{printed}");
