@@ -23,6 +23,7 @@ pub(super) fn checks(client: &mut Session<'_>, judges: &Judges) -> Result<()> {
     });
     read_by_others(client, &skopeo, &podman, &image);
     written_by_others(client, judges, &skopeo, &image);
+    docker_archive(client, judges, (&skopeo, &podman), &image);
     Ok(())
 }
 
@@ -81,46 +82,60 @@ fn same_id(client: &Session<'_>, id: &str) -> Result<String> {
     same("the id", id.trim_start_matches("sha256:"), wanted)
 }
 
+/// Has skopeo write the image somewhere.
+fn write(client: &Session<'_>, skopeo: &Program, flag: &str, to: &str) -> Result<String> {
+    let from = format!("oci:{}", client.image.reference());
+    skopeo.run(&format!("copy --insecure-policy {flag} {from} {to}"))
+}
+
 fn written_by_others(client: &mut Session<'_>, judges: &Judges, skopeo: &Program, image: &str) {
-    let written = |client: &Session<'_>, to: &str, all: &str| {
-        let from = format!("oci:{}", client.image.reference());
-        skopeo.run(&format!("copy --insecure-policy {all} {from} {to}"))
-    };
     client.check("a layout of skopeo's, pushed", |client| {
         let layout = client.folder("theirs");
-        written(client, &format!("oci:{}:v1", layout.display()), "--all")?;
+        let to = format!("oci:{}:v1", layout.display());
+        write(client, skopeo, "--all", &to)?;
         digest_of_layout(&layout)?;
-        client.run(&format!("push oci:{}:v1 {image}:layout", layout.display()))?;
+        client.run(&format!("push {to} {image}:layout"))?;
         client.is_image(&judges.crane.run(&format!("digest {image}:layout"))?)
     });
     client.check("an OCI archive of skopeo's, pushed", |client| {
-        let file = client.folder("theirs-oci.tar");
-        written(
-            client,
-            &format!("oci-archive:{}:v1", file.display()),
-            "--all",
-        )?;
-        client.run(&format!(
-            "push oci-archive:{}:v1 {image}:oci",
-            file.display()
-        ))?;
+        let to = format!(
+            "oci-archive:{}:v1",
+            client.folder("theirs-oci.tar").display()
+        );
+        write(client, skopeo, "--all", &to)?;
+        client.run(&format!("push {to} {image}:oci"))?;
         client.is_image(&judges.crane.run(&format!("digest {image}:oci"))?)
     });
+}
+
+/// A Docker archive holds plain layers, so the manifest becomes another; the config stays, and podman
+/// unpacks the layers and compares them with it.
+fn docker_archive(
+    client: &mut Session<'_>,
+    judges: &Judges,
+    (skopeo, podman): (&Program, &Program),
+    image: &str,
+) {
     client.check("a Docker archive of skopeo's, pushed", |client| {
         let file = client.folder("theirs-docker.tar");
         let to = format!("docker-archive:{}:example.org/image:v1", file.display());
-        written(client, &to, "--override-arch amd64")?;
-        client.run(&format!(
-            "push docker-archive:{} {image}:docker",
-            file.display()
-        ))?;
+        write(client, skopeo, "--override-arch amd64", &to)?;
         let pushed = format!("{image}:docker");
-        judges.crane.run(&format!("validate --remote {pushed}"))?;
-        same(
+        client.run(&format!("push {} {pushed}", file.display()))?;
+        judges
+            .crane
+            .run(&format!("validate --fast --remote {pushed}"))?;
+        let config = same(
             "the config",
             &config_digest(judges, &pushed)?,
             &config_in(&file)?,
-        )
+        )?;
+        let engine = engine(client);
+        podman.run(&format!("{engine} rmi --all --force"))?;
+        let id = podman.run(&format!(
+            "{engine} pull --quiet --tls-verify=false {pushed}"
+        ))?;
+        same("the id", &format!("sha256:{id}"), &config)
     });
 }
 

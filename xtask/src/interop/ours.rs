@@ -181,7 +181,7 @@ fn append(client: &mut Session<'_>, judges: &Judges, image: &str) {
         fs::write(&layer, packed_tar()?)?;
         let base = format!("{image}@{}", client.image.amd64);
         let (ours, theirs) = (format!("{image}:ours"), format!("{image}:theirs"));
-        let words = format!("append {base} {} -t {ours}", layer.display());
+        let words = format!("append -b {base} -f {} -t {ours}", layer.display());
         client.run(&words)?;
         let words = format!("append -b {base} -f {} -t {theirs}", layer.display());
         judges.crane.run(&words)?;
@@ -222,10 +222,12 @@ fn packed_tar() -> Result<Vec<u8>> {
 /// Something is attached by dockhand and found by regctl, the other way round, and copied along.
 fn referrers(client: &mut Session<'_>, judges: &Judges, image: &str, copy: &str) {
     client.check("referrers", |client| {
-        let note = client.folder("note");
+        let folder = client.folder("notes");
+        fs::create_dir_all(&folder)?;
+        let note = folder.join("note");
         fs::write(&note, "a note\n")?;
         let attach = format!("attach {image}:v1 --artifact-type {KIND}");
-        client.run(&format!("{attach} {}:{KIND}", note.display()))?;
+        client.run_in(&folder, &format!("{attach} note:{KIND}"))?;
         let kind = format!("--artifact-type {KIND}.regctl --file-media-type {KIND}");
         let put = format!("artifact put --subject {image}:v1 {kind}");
         judges

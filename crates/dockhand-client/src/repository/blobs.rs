@@ -111,7 +111,7 @@ impl Reading {
         let request = repository.request(Method::GET, &endpoint, doing)?;
         Ok(match (self.at, self.end) {
             (0, end) if end >= blob.size => request,
-            (at, end) if end >= blob.size => request.header(RANGE, &format!("bytes={at}-")),
+            // With an end, always: go-containerregistry's registry knows no other ranges.
             (at, end) => request.header(RANGE, &format!("bytes={at}-{}", end - 1)),
         })
     }
