@@ -20,6 +20,7 @@ use super::Repository;
 use crate::auth::Scopes;
 use crate::http::{Answer, Body, Request, resolve};
 use crate::store::Origin;
+use crate::verify::Checked;
 use crate::{BlobSource, Client, Error, ErrorKind, Moved, Result};
 use sending::Sending;
 
@@ -142,6 +143,7 @@ impl Repository {
             Begun::Present if elsewhere.is_some() => Ok(Moved::Mounted),
             Begun::Present => Ok(Moved::Existed),
             Begun::Session(upload) => {
+                let source = Arc::new(Checked::new(source, blob));
                 Sending::new(self, blob, source, upload).run().await?;
                 Ok(Moved::Sent)
             }

@@ -230,3 +230,17 @@ async fn a_source_that_breaks_is_no_fault_of_the_registry() {
     assert_eq!(peer.count("POST *"), 1);
     assert!(peer.repository().manifest(&tagged("1")).await.is_err());
 }
+
+#[tokio::test]
+async fn content_that_is_not_the_blob_is_never_sent_to_its_end() {
+    // This registry takes anything for anything.
+    let peer = Peer::start(uploads()).await;
+    let (blob, content) = layer(9, 500_000);
+    let mut other = content.to_vec();
+    other[0] ^= 1;
+    let error = send(&peer.repository(), &blob, &Bytes::from(other)).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DigestMismatch, "{error}");
+    let whole = |put: &Seen| put.body.len() == content.len();
+    assert!(!puts(&peer).iter().any(whole), "{:?}", peer.lines());
+}
