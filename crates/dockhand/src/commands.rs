@@ -27,6 +27,7 @@ mod logout;
 mod ls;
 mod man;
 mod manifest;
+mod mirror;
 mod ping;
 mod pull;
 mod push;
@@ -60,6 +61,7 @@ pub(crate) enum Command {
     Pull(With<pull::Pull>),
     Push(With<push::Push>),
     Sync(With<sync::Sync>),
+    Mirror(With<mirror::Mirror>),
     Tag(With<tag::Tag>),
     Rm(With<rm::Rm>),
     Validate(With<validate::Validate>),
@@ -104,6 +106,7 @@ impl Command {
             Self::Pull(verb) => verb.run(),
             Self::Push(verb) => verb.run(),
             Self::Sync(verb) => verb.run(),
+            Self::Mirror(verb) => verb.run(),
             Self::Tag(verb) => verb.run(),
             Self::Rm(verb) => verb.run(),
             Self::Validate(verb) => verb.run(),

@@ -138,15 +138,18 @@ impl Failure {
             Some(only) if many <= 1 => Err(only),
             Some(last) => {
                 failures.push(last);
-                for failure in failures {
-                    session.tell(&format!("error: {}", failure.message));
-                    if let Some(hint) = failure.hint {
-                        session.tell(&format!("hint: {hint}"));
-                    }
-                }
+                failures.into_iter().for_each(|one| one.tell(session));
                 let message = format!("{failed} of {many} failed");
                 Err(Self::plain(Kind::Partial, message))
             }
+        }
+    }
+
+    /// Says what failed, beside other things that go on.
+    pub(crate) fn tell(self, session: &Session) {
+        session.tell(&format!("error: {}", self.message));
+        if let Some(hint) = self.hint {
+            session.tell(&format!("hint: {hint}"));
         }
     }
 

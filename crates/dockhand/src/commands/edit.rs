@@ -17,7 +17,7 @@ use crate::session::{Session, Verb};
 /// What is not named stays as it is, byte for byte. Attestations about images that changed are left out,
 /// because they are about another image then.
 #[derive(Args, Clone, Debug)]
-#[command(visible_alias = "mutate")]
+#[command(visible_aliases = ["mutate", "annotate"])]
 pub(crate) struct Edit {
     /// Image
     image: String,

@@ -1,16 +1,20 @@
 //! `dockhand sync`: repositories that are to be the same as others.
 
 mod file;
+mod registry;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use dockhand_client::copy::CopyOptions;
 use dockhand_client::sync::{Job, Outcome, Step, SyncOptions, What as Which, Work, sync};
 use dockhand_oci::{Digest, Reference, Tag};
+use regex::Regex;
 use serde::Serialize;
 
+use crate::flags::duration;
 use crate::output::count;
 use crate::report::{Failure, Kind};
 use crate::session::{Session, Twins, Verb};
@@ -28,8 +32,12 @@ pub(crate) struct Sync {
     source: String,
     /// Repository to copy to
     target: Option<String>,
+    /// Every repository of a registry, or those in which this regular expression is found, to
+    /// another registry, or below a path of it
+    #[arg(long, value_name = "REGEX", num_args = 0..=1, require_equals = true, default_missing_value = "", requires = "target")]
+    repos: Option<Regex>,
     #[command(flatten)]
-    what: What,
+    pub(super) what: What,
     #[command(flatten)]
     choice: Choice,
     /// Delete tags of the destination that the filters choose and the source does not have
@@ -44,6 +52,9 @@ pub(crate) struct Sync {
     /// Look at everything again, even where the destination has the image by name
     #[arg(long)]
     force: bool,
+    /// Do it again and again, with so much time between; what failed is told, and tried the next time
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    watch: Option<Duration>,
     #[command(flatten)]
     twins: Twins,
 }
@@ -71,8 +82,27 @@ struct Copy {
 
 impl Verb for Sync {
     async fn run(self, session: &Session) -> Result<(), Failure> {
+        let Some(pause) = self.watch else {
+            return self.once(session).await;
+        };
+        loop {
+            match self.once(session).await {
+                Err(failure) if matches!(failure.kind(), Kind::Usage | Kind::Unread) => {
+                    return Err(failure);
+                }
+                Err(failure) => failure.tell(session),
+                Ok(()) => {}
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+impl Sync {
+    /// Brings everything to the same state, once.
+    async fn once(&self, session: &Session) -> Result<(), Failure> {
         let mut jobs = Vec::new();
-        for entry in self.entries()? {
+        for entry in self.entries(session).await? {
             jobs.push(self.job(session, entry).await?);
         }
         let options = SyncOptions {
@@ -113,13 +143,28 @@ impl Verb for Sync {
         })?;
         Failure::of_some(session, failures, many)
     }
-}
 
-impl Sync {
-    fn entries(&self) -> Result<Vec<Entry>, Failure> {
+    async fn entries(&self, session: &Session) -> Result<Vec<Entry>, Failure> {
+        let mut all = Vec::new();
+        for entry in self.written()? {
+            let both = &session.flags.access;
+            match entry.repos.clone() {
+                None => all.push(entry),
+                Some(wanted) => {
+                    let client = session.client_of(&self.twins.source(both), &entry.source)?;
+                    all.extend(registry::entries(&client, &entry, &wanted).await?);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// The entries of the command line or the file, as they stand there.
+    fn written(&self) -> Result<Vec<Entry>, Failure> {
         let path = Path::new(&self.source);
         match &self.target {
             Some(target) => Ok(vec![Entry {
+                repos: self.repos.clone().map(|repos| vec![repos]),
                 source: self.source.clone(),
                 target: target.clone(),
                 choice: self.choice.clone(),

@@ -6,7 +6,7 @@ use crate::images::{Bench, Made};
 use crate::serving::{Serving, run, text};
 
 /// A bench and a second registry.
-fn two() -> (Bench, tempfile::TempDir, Serving) {
+pub(crate) fn two() -> (Bench, tempfile::TempDir, Serving) {
     let bench = Bench::new();
     let folder = tempfile::tempdir().unwrap();
     let there = Serving::start(folder.path(), &[]);

@@ -8,6 +8,7 @@ mod copying;
 mod images;
 mod login;
 mod looking;
+mod mirroring;
 mod places;
 mod reading;
 mod rewriting;

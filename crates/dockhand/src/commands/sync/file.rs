@@ -39,6 +39,8 @@ struct Settings {
 struct Pair {
     source: String,
     target: String,
+    /// Source and target are registries, and these their repositories.
+    repositories: Option<Vec<String>>,
     tags: Option<Vec<String>>,
     exclude: Option<Vec<String>>,
     semver: Option<String>,
@@ -50,10 +52,12 @@ struct Pair {
 }
 
 /// What one entry comes to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub source: String,
     pub target: String,
+    /// The repositories that are meant, when source and target are registries.
+    pub repos: Option<Vec<Regex>>,
     pub choice: Choice,
     pub platforms: Vec<Platform>,
     pub referrers: bool,
@@ -88,12 +92,13 @@ fn parse<T: DeserializeOwned>(text: &str, toml: bool) -> Result<T, String> {
 
 impl Pair {
     fn entry(self, defaults: &Settings) -> Result<Entry, String> {
-        let patterns = |own: Option<Vec<String>>, other: &Option<Vec<String>>| {
-            let texts = own.or_else(|| other.clone()).unwrap_or_default();
-            let read = texts
-                .iter()
-                .map(|text| Regex::new(text).map_err(|error| error.to_string()));
+        let read = |texts: Vec<String>| {
+            let read =
+                { texts.iter() }.map(|text| Regex::new(text).map_err(|error| error.to_string()));
             read.collect::<Result<Vec<Regex>, String>>()
+        };
+        let patterns = |own: Option<Vec<String>>, other: &Option<Vec<String>>| {
+            read(own.or_else(|| other.clone()).unwrap_or_default())
         };
         let semver = self.semver.or_else(|| defaults.semver.clone());
         let semver = semver.map(|text| requirement(&text)).transpose();
@@ -104,6 +109,7 @@ impl Pair {
             .map(|text| platform(text).map_err(|error| error.to_string()));
         let says = |own: Option<bool>, other: Option<bool>| own.or(other).unwrap_or(false);
         Ok(Entry {
+            repos: self.repositories.map(read).transpose()?,
             choice: Choice {
                 matching: patterns(self.tags, &defaults.tags)?,
                 exclude: patterns(self.exclude, &defaults.exclude)?,
