@@ -2,25 +2,27 @@
 //!
 //! <https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidelines-for-artifact-usage>
 
+mod folder;
 mod paths;
+mod pull;
 mod tree;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dockhand_oci::{
-    Algorithm, Descriptor, Hasher, LinkKind, ManifestKind, MediaType, Reference, Tag,
-};
+use dockhand_oci::{Algorithm, Descriptor, Hasher, MediaType, Tag};
 use futures_util::StreamExt;
 use futures_util::stream::{self, TryStreamExt};
 use serde_json::{Value, json};
+use tokio::task;
 
+pub use pull::{PullOptions, pull};
 pub use tree::{Node, discover};
 
 use crate::store::{RawManifest, Store};
-use crate::{BlobSource, Error, ErrorKind, Event, FileSource, Observer, Result, download};
+use crate::{BlobSource, Error, ErrorKind, Event, FileSource, Observer, Result};
 
 /// The annotation that has the name of a file.
 pub const TITLE: &str = "org.opencontainers.image.title";
@@ -31,12 +33,12 @@ pub const FILE_TYPE: &str = "application/vnd.oci.image.layer.v1.tar";
 /// How many files move at once.
 const LANES: usize = 8;
 
-/// A file to put into an artifact.
+/// A file to put into an artifact, or a folder, which is packed.
 #[derive(Clone, Debug)]
 pub struct ArtifactFile {
     /// Where it is.
     pub path: PathBuf,
-    /// What it is.
+    /// What it is. A folder for which nothing but [`FILE_TYPE`] is said is a layer compressed by gzip.
     pub media_type: String,
     /// What it is called in the artifact: a relative path. As it was written when not said.
     pub title: Option<String>,
@@ -83,7 +85,10 @@ impl Artifact {
                 Some(title) => title.clone(),
                 None => paths::title(&file.path)?,
             };
-            push_file(store, file, Some(title), observer).await
+            match file.path.is_dir() {
+                true => push_folder(store, file, title, observer).await,
+                false => push_file(store, file, Some(title), observer).await,
+            }
         });
         let mut layers: Vec<Descriptor> = pushed.buffered(LANES).try_collect().await?;
         if layers.is_empty() {
@@ -157,59 +162,24 @@ async fn push_file(
     Ok(blob)
 }
 
-/// How to pull an artifact.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PullOptions {
-    /// Whether a file that is there already is an error instead of being replaced.
-    pub keep_old: bool,
-}
-
-/// Writes the files of the artifact that `what` names below `folder`, each under its title. Content
-/// without a title is passed over.
-///
-/// # Errors
-/// [`ErrorKind::Unsafe`] when a title leads out of `folder`, before anything is written;
-/// [`ErrorKind::Conflict`] when a file is there that is to be kept; and what keeps a file from being
-/// read or written.
-pub async fn pull(
+/// Puts a folder as one file, which is unpacked where it is pulled.
+async fn push_folder(
     store: &Arc<dyn Store>,
-    what: &Reference,
-    folder: &Path,
-    options: PullOptions,
+    file: &ArtifactFile,
+    title: String,
     observer: &dyn Observer,
-) -> Result<Vec<PathBuf>> {
-    let manifest = store.manifest(what).await?;
-    let parsed = manifest.parse()?;
-    if parsed.kind == ManifestKind::Index {
-        let message = format!(
-            "{} is an index and not an artifact with files",
-            manifest.digest
-        );
-        let hint = "name one of its manifests by digest";
-        return Err(Error::new(ErrorKind::Unsupported, message).with_hint(hint));
-    }
-    let mut files: BTreeMap<PathBuf, Descriptor> = BTreeMap::new();
-    for link in parsed.links {
-        let Some(title) = link.descriptor.annotations.get(TITLE) else {
-            continue;
-        };
-        if link.kind != LinkKind::Layer {
-            continue;
-        }
-        let path = paths::inside(folder, title)?;
-        if options.keep_old && path.symlink_metadata().is_ok() {
-            let message = format!("{} is there already", path.display());
-            return Err(Error::new(ErrorKind::Conflict, message));
-        }
-        if files.insert(path, link.descriptor.clone()).is_some() {
-            let message = format!("the artifact has two files called {title:?}");
-            return Err(Error::new(ErrorKind::Unsafe, message));
-        }
-    }
-    let fetched = stream::iter(files).map(|(path, blob)| async move {
-        paths::make_parents(folder, &path).await?;
-        download(store, &blob, &path, observer).await?;
-        Ok(path)
-    });
-    fetched.buffered(LANES).try_collect().await
+) -> Result<Descriptor> {
+    let media_type = match file.media_type.as_str() {
+        FILE_TYPE => MediaType::OCI_LAYER_GZIP.to_owned(),
+        said => said.to_owned(),
+    };
+    let (path, name) = (file.path.clone(), title.clone());
+    let packed = task::spawn_blocking(move || folder::pack(&path, &name, &media_type)).await;
+    let packed = packed.map_err(|error| Error::new(ErrorKind::Io, error.to_string()))?;
+    let (mut blob, source) = packed?;
+    observer.event(&Event::Started(blob.clone()));
+    let moved = store.put_blob(&blob, Arc::new(source), None).await?;
+    observer.event(&Event::Done(blob.clone(), moved));
+    blob.annotations.insert(TITLE.to_owned(), title);
+    Ok(blob)
 }

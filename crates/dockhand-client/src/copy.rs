@@ -187,7 +187,7 @@ pub async fn plan(
     let mut seen = BTreeSet::new();
     for graph in { graphs }.iter().chain([&graph]) {
         plan.manifests
-            .extend(graph.manifests.iter().map(RawManifest::descriptor));
+            .extend(graph.manifests().map(RawManifest::descriptor));
         for blob in &graph.blobs {
             if seen.insert(blob.digest) && !to.has_blob(blob).await? {
                 plan.bytes += blob.size;

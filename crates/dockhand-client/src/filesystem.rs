@@ -24,6 +24,7 @@ pub use listing::{FileEntry, FileKind, files};
 pub(crate) use listing::{Listing, View};
 pub use path::ImagePath;
 pub use unpack::{Absolute, Special, Unpack, Unpacked, unpack};
+pub(crate) use unpack::{leads_out, unpack_tar};
 
 use crate::layers::with_layer;
 use crate::{Result, Store};
@@ -35,7 +36,7 @@ pub(crate) use merge::Sink;
 pub struct Limits {
     /// The most members of the tar files, those that do not show included. Their paths are in memory.
     pub entries: u64,
-    /// The most bytes of content that are passed on.
+    /// The most bytes of content: of one layer, shown or not, and of all that is passed on.
     pub bytes: u64,
 }
 

@@ -33,6 +33,7 @@ pub use changes::Changes;
 pub use document::Document;
 pub use draft::{Draft, Edit};
 pub use flatten::Flatten;
+pub(crate) use flatten::{FlatSink, Spooled};
 pub use index::{Entry, IndexDraft, entries, entry_of};
 pub use rebase::{BaseImages, Rebase};
 

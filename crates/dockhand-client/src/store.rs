@@ -214,6 +214,31 @@ pub trait Store: Debug + Send + Sync {
     async fn finish(&self) -> Result<()> {
         Ok(())
     }
+
+    /// Takes away the content that nothing in the list of a layout needs; `dry_run` only says which. An
+    /// entry without a name counts as needed, but for those of `gone` and of what refers to them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] while another process writes here; [`ErrorKind::Unsupported`] when this is no
+    /// layout, or has a manifest of which it cannot be told what it needs.
+    async fn prune(&self, _gone: &[Digest], _dry_run: bool) -> Result<Pruned> {
+        Err(nothing_to_prune(&self.name()))
+    }
+}
+
+/// What nothing needed and was taken away, or would be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// The blobs and manifests.
+    pub content: Vec<Digest>,
+    /// How many bytes these had.
+    pub bytes: u64,
+}
+
+fn nothing_to_prune(place: &str) -> Error {
+    let message = format!("{place} is no layout, and only layouts keep what nothing needs");
+    let error = Error::new(ErrorKind::Unsupported, message);
+    error.with_hint("a registry collects its garbage itself")
 }
 
 /// The bytes of a blob; the stream ends with an error when they are not what `blob` says.

@@ -10,6 +10,7 @@ mod select;
 mod shared;
 mod work;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use dockhand_oci::{Digest, Reference, RepoName, Tag};
@@ -21,6 +22,7 @@ pub use select::{NameFilter, Pattern, Select, TagFilter, version};
 use crate::copy::{Copied, CopyOptions, Plan};
 use crate::store::Store;
 use crate::{Client, Error, Page, Result};
+use planning::Planned;
 
 /// How many images move at once when not said: their blobs move many at a time anyway.
 pub const IMAGES: usize = 4;
@@ -166,10 +168,12 @@ pub async fn sync(jobs: &[Job], options: &SyncOptions) -> Synced {
         ..*options
     };
     let mut plans = planning::plan(jobs).await;
+    planning::spare(jobs, &mut plans);
     planning::guard(&mut plans, options);
     let mut failed = plans.iter().any(|plan| plan.failure.is_some());
     let outcomes = work::copy(jobs, &plans, options, failed && !keep_going).await;
     failed |= outcomes.iter().flatten().any(Outcome::is_undone);
+    let broken = broken(jobs, &plans, &outcomes);
     let mut steps = Vec::new();
     for ((job, plan), copied) in jobs.iter().zip(plans).zip(outcomes) {
         let (from, to) = (job.from.name(), job.to.name());
@@ -182,7 +186,7 @@ pub async fn sync(jobs: &[Job], options: &SyncOptions) -> Synced {
                 outcome,
             });
         };
-        let whole = !copied.iter().any(Outcome::is_undone);
+        let whole = !broken.contains(&to);
         for ((what, tags), outcome) in plan.copies.into_iter().zip(copied) {
             step(Work::Copy(what, tags), outcome);
         }
@@ -201,6 +205,17 @@ pub async fn sync(jobs: &[Job], options: &SyncOptions) -> Synced {
         work::finish(jobs, &mut steps).await;
     }
     Synced { steps }
+}
+
+/// The targets to which something did not come, or of which it is not known what was to come.
+fn broken(jobs: &[Job], plans: &[Planned], outcomes: &[Vec<Outcome>]) -> BTreeSet<String> {
+    let all = jobs.iter().zip(plans.iter().zip(outcomes));
+    let is_broken = |plan: &Planned, copied: &[Outcome]| {
+        plan.failure.is_some() || copied.iter().any(Outcome::is_undone)
+    };
+    all.filter(|(_, (plan, copied))| is_broken(plan, copied))
+        .map(|(job, _)| job.to.name())
+        .collect()
 }
 
 /// The repositories of a registry that are meant, in the order in which it lists them.

@@ -13,6 +13,8 @@ use crate::{Error, ErrorKind, Event, Moved, Observer, Result};
 
 /// How many blobs are read at once.
 const LANES: usize = 8;
+/// The most manifests of one reference.
+const MANIFESTS_MAX: u64 = 20_000;
 
 /// What was looked at, and what is wrong with it.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -68,6 +70,10 @@ pub async fn validate(
     let mut open = vec![root];
     while let Some(manifest) = open.pop() {
         found.manifests += 1;
+        if found.manifests > MANIFESTS_MAX {
+            let message = format!("it has more than {MANIFESTS_MAX} manifests");
+            return Err(Error::new(ErrorKind::Unsafe, message));
+        }
         for child in links(&manifest, &mut seen, &mut blobs, &mut found) {
             match read_child(store, &child).await {
                 Ok(child) => open.push(child),

@@ -8,13 +8,28 @@ use crate::{Error, ErrorKind, Result};
 
 /// The title of a file that is pushed: its path as it was written, which must make sense elsewhere.
 pub(super) fn title(path: &Path) -> Result<String> {
-    let written = path.to_str().filter(|_| is_inside(path));
+    let written = { path.to_str() }.filter(|_| is_inside(path) && path.file_name().is_some());
     let Some(written) = written else {
         let message = format!("{} is no path that makes sense elsewhere", path.display());
         let hint = "change into its folder, or give it a title: FILE[:TYPE] with --title NAME";
         return Err(Error::new(ErrorKind::Invalid, message).with_hint(hint));
     };
-    Ok(written.trim_start_matches("./").to_owned())
+    Ok(written
+        .trim_start_matches("./")
+        .trim_end_matches('/')
+        .to_owned())
+}
+
+/// Whether a folder can be unpacked to `path`: nothing is there, or a folder with nothing in it.
+pub(super) fn is_free(path: &Path) -> Result<bool> {
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(Error::io(path, error)),
+        Ok(found) if !found.is_dir() => return Ok(false),
+        Ok(_) => {}
+    }
+    let mut entries = path.read_dir().map_err(|error| Error::io(path, error))?;
+    Ok(entries.next().is_none())
 }
 
 /// The path of `title` below `folder`.
@@ -96,7 +111,8 @@ mod tests {
     #[test]
     fn a_pushed_path_must_make_sense_elsewhere() {
         assert_eq!(title(Path::new("./a/b")).unwrap(), "a/b");
-        for path in ["/tmp/a", "../a"] {
+        assert_eq!(title(Path::new("./a/b/")).unwrap(), "a/b");
+        for path in ["/tmp/a", "../a", ".", "./", ""] {
             assert_eq!(
                 title(Path::new(path)).unwrap_err().kind(),
                 ErrorKind::Invalid

@@ -1,7 +1,7 @@
 //! What refers to a manifest, and what refers to that in turn.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dockhand_oci::{Descriptor, Digest};
 use futures_util::future::BoxFuture;
@@ -36,7 +36,7 @@ pub async fn discover(
     depth: usize,
     artifact_type: Option<&str>,
 ) -> Result<Vec<Node>> {
-    let seen = BTreeSet::from([*subject]);
+    let seen = Mutex::new(BTreeSet::from([*subject]));
     level(store, *subject, depth, artifact_type, &seen).await
 }
 
@@ -45,21 +45,23 @@ fn level<'a>(
     subject: Digest,
     depth: usize,
     artifact_type: Option<&'a str>,
-    above: &'a BTreeSet<Digest>,
+    seen: &'a Mutex<BTreeSet<Digest>>,
 ) -> BoxFuture<'a, Result<Vec<Node>>> {
     Box::pin(async move {
         if depth == 0 {
             return Ok(Vec::new());
         }
         let mut found = store.referrers(&subject).await?;
-        found.retain(|one| {
-            let fits = artifact_type.is_none_or(|kind| one.artifact_type.as_deref() == Some(kind));
-            fits && !above.contains(&one.digest)
-        });
+        {
+            // A manifest has one subject, so that each is listed once, unless the registry lies.
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            found.retain(|one| {
+                let kind = one.artifact_type.as_deref();
+                artifact_type.is_none_or(|wanted| kind == Some(wanted)) && seen.insert(one.digest)
+            });
+        }
         let nodes = stream::iter(found).map(|descriptor| async move {
-            let mut above = above.clone();
-            above.insert(descriptor.digest);
-            let referrers = level(store, descriptor.digest, depth - 1, None, &above).await?;
+            let referrers = level(store, descriptor.digest, depth - 1, None, seen).await?;
             Ok(Node {
                 descriptor,
                 referrers,

@@ -1,6 +1,6 @@
 //! What an image consists of: its manifests, what is listed before what lists it, and its blobs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use dockhand_oci::{Descriptor, Digest, LinkKind, Reference, Tag};
@@ -14,12 +14,16 @@ use crate::{Error, ErrorKind, Result};
 const LANES: usize = 32;
 /// The most manifests of one graph: an index of indexes must end somewhere.
 const MANIFESTS_MAX: usize = 20_000;
+/// The most bytes that the manifests of one graph may have together, because they are in memory until
+/// the blobs have moved. Those of the largest real indexes have some ten million.
+const BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// An image or artifact with all it needs.
 #[derive(Debug)]
 pub(super) struct Graph {
-    /// The manifests, the root last.
-    pub(super) manifests: Vec<RawManifest>,
+    /// The manifests: what is in one level lists only what is in those before it. The last has the root
+    /// alone.
+    pub(super) levels: Vec<Vec<RawManifest>>,
     /// The blobs, each once, the biggest first.
     pub(super) blobs: Vec<Descriptor>,
     /// How many manifests were left out because the target has them.
@@ -35,16 +39,21 @@ pub(super) async fn read(
     skip_present: bool,
 ) -> Result<Graph> {
     let mut graph = Graph {
-        manifests: Vec::new(),
+        levels: Vec::new(),
         blobs: Vec::new(),
         present: 0,
     };
-    let mut seen = BTreeSet::from([root.digest]);
+    let top = root.digest;
+    let mut seen = BTreeSet::from([top]);
     let mut blobs = BTreeSet::new();
+    let mut met: Vec<RawManifest> = Vec::new();
+    let mut lists: HashMap<Digest, Vec<Digest>> = HashMap::new();
+    let mut bytes = 0;
     let mut level = vec![root];
     while !level.is_empty() {
         let mut children: Vec<Descriptor> = Vec::new();
         for manifest in &level {
+            bytes += manifest.bytes.len();
             let parsed = manifest.parse().map_err(|error| {
                 error.doing(format!(
                     "read the manifest {} from {}",
@@ -55,6 +64,8 @@ pub(super) async fn read(
             for link in parsed.links {
                 let descriptor = link.descriptor;
                 if link.kind == LinkKind::Manifest {
+                    let list = lists.entry(manifest.digest).or_default();
+                    list.push(descriptor.digest);
                     if seen.insert(descriptor.digest) {
                         children.push(descriptor);
                     }
@@ -63,9 +74,10 @@ pub(super) async fn read(
                 }
             }
         }
-        graph.manifests.splice(0..0, level);
-        if seen.len() > MANIFESTS_MAX {
-            let message = format!("it has more than {MANIFESTS_MAX} manifests");
+        met.append(&mut level);
+        if seen.len() > MANIFESTS_MAX || bytes > BYTES_MAX {
+            let message =
+                format!("it has more than {MANIFESTS_MAX} manifests, or {BYTES_MAX} bytes of them");
             return Err(Error::new(ErrorKind::Unsafe, message));
         }
         let read = stream::iter(children).map(|child| child_of(from, child, to, skip_present));
@@ -74,7 +86,48 @@ pub(super) async fn read(
         level = read.into_iter().flatten().collect();
     }
     graph.blobs.sort_by_key(|blob| std::cmp::Reverse(blob.size));
+    graph.levels = levels(met, &lists, top);
     Ok(graph)
+}
+
+impl Graph {
+    /// All manifests, what is listed before what lists it.
+    pub(super) fn manifests(&self) -> impl Iterator<Item = &RawManifest> {
+        self.levels.iter().flatten()
+    }
+}
+
+/// Puts what is listed before what lists it, however many list it and how deep they lie.
+fn levels(
+    manifests: Vec<RawManifest>,
+    lists: &HashMap<Digest, Vec<Digest>>,
+    root: Digest,
+) -> Vec<Vec<RawManifest>> {
+    let mut heights: HashMap<Digest, usize> = HashMap::new();
+    let mut begun = HashSet::new();
+    // With whether all that it lists was looked at.
+    let mut open = vec![(root, false)];
+    while let Some((digest, looked)) = open.pop() {
+        let below = lists.get(&digest).map_or(&[][..], Vec::as_slice);
+        if looked {
+            let highest = below.iter().filter_map(|one| heights.get(one)).max();
+            let height = highest.map_or(0, |highest| highest + 1);
+            heights.insert(digest, height);
+        } else if begun.insert(digest) {
+            open.push((digest, true));
+            open.extend(below.iter().map(|one| (*one, false)));
+        }
+    }
+    let mut levels: Vec<Vec<RawManifest>> = Vec::new();
+    for manifest in manifests {
+        let height = heights.get(&manifest.digest).copied().unwrap_or(0);
+        if levels.len() <= height {
+            levels.resize_with(height + 1, Vec::new);
+        }
+        levels[height].push(manifest);
+    }
+    levels.retain(|level| !level.is_empty());
+    levels
 }
 
 /// A child with the media type that its parent gives it; `None` when the target has it.
@@ -109,7 +162,7 @@ pub(super) async fn extras(
     options: &CopyOptions,
 ) -> Result<Vec<(RawManifest, Option<Tag>)>> {
     let mut found: Vec<(RawManifest, Option<Tag>)> = Vec::new();
-    let mut seen: BTreeSet<Digest> = graph.manifests.iter().map(|one| one.digest).collect();
+    let mut seen: BTreeSet<Digest> = graph.manifests().map(|one| one.digest).collect();
     let mut open: Vec<Digest> = seen.iter().copied().collect();
     while options.referrers && !open.is_empty() {
         let lists = stream::iter(open).map(|subject| async move { from.referrers(&subject).await });
@@ -119,6 +172,10 @@ pub(super) async fn extras(
             .map(|referrer| referrer.digest)
             .filter(|digest| seen.insert(*digest))
             .collect();
+        if seen.len() > MANIFESTS_MAX {
+            let message = format!("it has more than {MANIFESTS_MAX} referrers");
+            return Err(Error::new(ErrorKind::Unsafe, message));
+        }
         for digest in &fresh {
             found.push((from.manifest(&Reference::Digest(*digest)).await?, None));
         }

@@ -40,12 +40,14 @@ pub fn keep_platforms(index: &RawManifest, wanted: &[Platform]) -> Result<RawMan
         .filter(|child| wanted.iter().any(|wanted| fits(child, wanted)))
         .map(|child| child.digest)
         .collect();
+    // By the entry and not by the digest: one image may be listed for several platforms.
     let stays = |child: &Descriptor| {
         let about = child
             .annotations
             .get(ATTESTED)
             .and_then(|digest| digest.parse().ok());
-        kept.contains(&child.digest) || about.is_some_and(|about| kept.contains(&about))
+        wanted.iter().any(|wanted| fits(child, wanted))
+            || about.is_some_and(|about| kept.contains(&about))
     };
     if children.iter().all(|child| stays(child)) {
         return Ok(index.clone());

@@ -62,24 +62,22 @@ pub(super) async fn graph(
     for (blob, moved) in [moved.0, moved.1].concat() {
         copied.count(&blob, moved);
     }
-    let Some((root, children)) = graph.manifests.split_last() else {
+    let Some((top, below)) = graph.levels.split_last() else {
         return Ok(());
     };
-    // An index of indexes is rare, and its levels keep their order by being written one by one.
-    let nested = children.iter().any(|child| {
-        child
-            .parse()
-            .is_ok_and(|one| one.kind == dockhand_oci::ManifestKind::Index)
-    });
-    let lanes = if nested { 1 } else { MANIFEST_LANES.min(limit) };
-    let put = stream::iter(children.iter().map(Ok));
-    put.try_for_each_concurrent(lanes, |child| to.put_manifest(child, &[]))
+    for level in below {
+        let put = stream::iter(level.iter().map(Ok));
+        put.try_for_each_concurrent(MANIFEST_LANES.min(limit), |child| {
+            to.put_manifest(child, &[])
+        })
         .await?;
-    to.put_manifest(root, tags).await?;
-    copied.manifests += graph.manifests.len() as u64;
-    options
-        .observer
-        .event(&Event::Done(root.descriptor(), Moved::Sent));
+    }
+    for root in top {
+        to.put_manifest(root, tags).await?;
+        let done = Event::Done(root.descriptor(), Moved::Sent);
+        options.observer.event(&done);
+    }
+    copied.manifests += graph.manifests().count() as u64;
     Ok(())
 }
 

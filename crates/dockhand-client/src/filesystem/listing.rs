@@ -8,7 +8,7 @@ use dockhand_oci::{Algorithm, Descriptor, Digest, Hasher};
 use super::cover::{Cover, Says, Sheet, Whiteout};
 use super::{ImagePath, Limits};
 use crate::image::Image;
-use crate::layers::{Kind, Member, each_member, too_much, unreadable, with_layer};
+use crate::layers::{Kind, Member, each_member, unreadable, with_layer};
 use crate::{Result, Store};
 
 /// What a file of an image is.
@@ -70,13 +70,8 @@ impl Listing {
     ) -> Result<Self> {
         with_layer(store, layer, move |plain| {
             let mut listing = Self::default();
-            let (mut bytes, mut place) = (0_u64, 0);
+            let mut place = 0;
             each_member(plain, &limits, |member, content| {
-                bytes = bytes.saturating_add(member.size);
-                if bytes > limits.bytes {
-                    let message = format!("a layer has more than {} bytes", limits.bytes);
-                    return Err(too_much(message));
-                }
                 if Whiteout::of(&member.path).is_some() {
                     listing.whiteouts.push(member.path);
                 } else if member.is_directory() || !member.path.is_root() {

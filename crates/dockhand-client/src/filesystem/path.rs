@@ -83,6 +83,18 @@ impl ImagePath {
         root.into_iter().chain(ends.map(|(end, _)| &self.0[..end]))
     }
 
+    /// What is left of it below `above`; nothing when it is not there.
+    pub(crate) fn below(&self, above: &Self) -> Option<Self> {
+        if above.is_root() || self == above {
+            return Some(match self == above {
+                true => Self::default(),
+                false => self.clone(),
+            });
+        }
+        let rest = self.0.strip_prefix(&above.0[..])?.strip_prefix(b"/")?;
+        Some(Self(rest.to_vec()))
+    }
+
     /// This directory's entry `name`, which is one part.
     pub(crate) fn join(&self, name: &[u8]) -> Self {
         let mut path = self.0.clone();

@@ -7,14 +7,18 @@
 mod folder;
 mod links;
 
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use dockhand_oci::{Algorithm, Descriptor, Digest, Hasher};
 use tokio::task;
 
-use super::{Limits, walk};
+use super::{ImagePath, Limits, Sink, walk};
 use crate::image::Image;
+use crate::layers::{Kind, each_member, unreadable, with_layer};
 use crate::{Error, ErrorKind, Result, Store};
 use folder::FolderSink;
+pub(crate) use links::leads_out;
 
 /// How to unpack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +100,74 @@ pub async fn unpack(
     done.map_err(|error| error.doing(doing()))
 }
 
+/// Writes what one tar file has below `prefix` into the folder `target`, which must not be there, or be
+/// empty. Its names mean nothing else, as those of whiteouts do in layers. Without its compression it must
+/// have the digest `plain`, when there is one.
+pub(crate) async fn unpack_tar(
+    store: &dyn Store,
+    blob: &Descriptor,
+    prefix: &ImagePath,
+    plain: Option<Digest>,
+    target: &Path,
+    options: Unpack,
+) -> Result<Unpacked> {
+    let doing = || format!("unpack {}", target.display());
+    let (place, prefix) = (target.to_owned(), prefix.clone());
+    let sink = blocking(move || begin(&place, options)).await;
+    let mut sink = sink.map_err(|error| error.doing(doing()))?;
+    let unpacked = with_layer(store, blob, move |bytes| {
+        let mut bytes = Hashed {
+            hasher: Hasher::new(plain.map_or(Algorithm::Sha256, |digest| digest.algorithm())),
+            inner: bytes,
+        };
+        each_member(&mut bytes, &options.limits, |mut member, content| {
+            member.path = inside(&member.path, &prefix)?;
+            if member.path.is_root() && !member.is_directory() {
+                let message = format!("{prefix} is no folder");
+                return Err(Error::new(ErrorKind::Protocol, message));
+            }
+            if let Kind::Hardlink(target) = &mut member.kind {
+                *target = inside(target, &prefix)?;
+            }
+            sink.put(&member, content)
+        })?;
+        let mut rest = (&mut bytes).take(PADDING_MAX);
+        io::copy(&mut rest, &mut io::sink()).map_err(unreadable)?;
+        if let Some(plain) = plain {
+            bytes.hasher.verify(&plain)?;
+        }
+        Ok(sink)
+    });
+    let sink = unpacked.await.map_err(|error| error.doing(doing()))?;
+    let target = target.to_owned();
+    let done = blocking(move || sink.finish(&target)).await;
+    done.map_err(|error| error.doing(doing()))
+}
+
+/// How many bytes may stand behind the end of a tar file: writers fill up blocks of some ten thousand.
+const PADDING_MAX: u64 = 16 * 1024 * 1024;
+
+fn inside(path: &ImagePath, prefix: &ImagePath) -> Result<ImagePath> {
+    path.below(prefix).ok_or_else(|| {
+        let message = format!("{path} does not lie in {prefix}");
+        Error::new(ErrorKind::Unsafe, message)
+    })
+}
+
+/// Hashes what is read.
+struct Hashed<'a> {
+    inner: &'a mut dyn Read,
+    hasher: Hasher,
+}
+
+impl Read for Hashed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..read]);
+        Ok(read)
+    }
+}
+
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -107,12 +179,12 @@ async fn blocking<T: Send + 'static>(
 fn begin(target: &Path, options: Unpack) -> Result<FolderSink> {
     match std::fs::read_dir(target).map(|mut entries| entries.next().is_none()) {
         Ok(true) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Ok(false) => {
             let message = format!("{} is not empty", target.display());
             return Err(Error::new(ErrorKind::Conflict, message).with_hint("name a new folder"));
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
             let message = format!("{} is no folder", target.display());
             return Err(Error::new(ErrorKind::Conflict, message).with_hint("name a new folder"));
         }

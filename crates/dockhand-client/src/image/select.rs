@@ -17,6 +17,8 @@ pub const ATTESTED: &str = "vnd.docker.reference.digest";
 const LANES: usize = 16;
 /// How deep indexes may lie in indexes. Nobody goes beyond one in another.
 const DEPTH_MAX: usize = 8;
+/// The most manifests of one reference.
+const MANIFESTS_MAX: usize = 20_000;
 
 /// A manifest that an index lists, or the only one.
 #[derive(Clone, Debug)]
@@ -59,6 +61,10 @@ pub async fn listed(store: &dyn Store, root: RawManifest) -> Result<Vec<Listed>>
                     ))
                 });
             let children: Vec<Descriptor> = children.collect();
+            if seen.len() > MANIFESTS_MAX {
+                let message = format!("it has more than {MANIFESTS_MAX} manifests");
+                return Err(Error::new(ErrorKind::Unsafe, message));
+            }
             let read = stream::iter(children).map(|child| child_of(store, child));
             next.extend(read.buffered(LANES).try_collect::<Vec<_>>().await?);
         }

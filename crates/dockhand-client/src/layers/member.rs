@@ -14,6 +14,9 @@ use crate::{Error, ErrorKind, Result};
 /// attributes. The tar crate reads them into memory, whatever their length. Linux takes 64 KiB of
 /// attributes for a file, and a name has at most 4 KiB.
 const HEADERS_MAX: u64 = 1024 * 1024;
+/// How many bytes the names and attributes of one layer may have together: they are kept in memory, and
+/// those of the largest real layers have some ten million.
+const HEADERS_SUM_MAX: usize = 256 * 1024 * 1024;
 
 /// What a member is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +47,18 @@ pub(crate) struct Member {
 impl Member {
     pub(crate) fn is_directory(&self) -> bool {
         self.kind == Kind::Directory
+    }
+
+    /// How many bytes its names and attributes have.
+    fn names(&self) -> usize {
+        let link = match &self.kind {
+            Kind::Symlink(target) => target.len(),
+            Kind::Hardlink(target) => target.as_bytes().len(),
+            Kind::File | Kind::Directory | Kind::Special(_) => 0,
+        };
+        let extended = self.extended.iter();
+        let extended = extended.map(|(key, value)| key.len() + value.len());
+        self.path.as_bytes().len() + link + extended.sum::<usize>()
     }
 
     /// Reads the head of an entry; nothing when it is none of the file system.
@@ -89,7 +104,7 @@ impl Member {
 }
 
 /// Calls `visit` with every member of a tar file and its content, in their order. What is not read of a
-/// content is skipped.
+/// content is skipped, and counts all the same: it has to be decompressed.
 pub(crate) fn each_member(
     plain: &mut dyn Read,
     limits: &Limits,
@@ -101,7 +116,7 @@ pub(crate) fn each_member(
         left: Arc::clone(&allowance),
     });
     let mut entries = archive.entries().map_err(unreadable)?;
-    let mut count = 0;
+    let (mut count, mut bytes, mut names) = (0, 0_u64, 0);
     loop {
         allowance.store(HEADERS_MAX, Relaxed);
         let Some(entry) = entries.next() else {
@@ -115,7 +130,18 @@ pub(crate) fn each_member(
                 limits.entries
             )));
         }
+        bytes = bytes.saturating_add(entry.size());
+        if bytes > limits.bytes {
+            let message = format!("a layer has more than {} bytes", limits.bytes);
+            return Err(too_much(message));
+        }
         if let Some(member) = Member::read(&mut entry)? {
+            names += member.names();
+            if names > HEADERS_SUM_MAX {
+                let message =
+                    format!("the names in a layer have more than {HEADERS_SUM_MAX} bytes");
+                return Err(too_much(message));
+            }
             allowance.store(u64::MAX, Relaxed);
             visit(member, &mut entry)?;
         }

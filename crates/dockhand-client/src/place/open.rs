@@ -57,7 +57,7 @@ impl Place {
     pub async fn store(&self, registries: &dyn Registries) -> Result<Arc<dyn Store>> {
         Ok(match self {
             Self::Registry(image) => repository(image, registries)?,
-            Self::Layout { dir, .. } => Arc::new(Layout::open(dir).await?),
+            Self::Layout { dir, image } => Arc::new(Layout::open_named(dir, naming(image)).await?),
             Self::OciArchive { file, .. } | Self::DockerArchive { file, .. } => {
                 Arc::new(archive(file).await?)
             }

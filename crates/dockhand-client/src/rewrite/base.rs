@@ -2,7 +2,7 @@
 
 use dockhand_oci::{Digest, ImageRef, Platform, Reference};
 
-use super::rebase::{BASE_DIGEST, BASE_NAME};
+use super::rebase::{BASE_DIGEST, BASE_NAME, loose};
 use crate::image::{Image, images, listed};
 use crate::store::RawManifest;
 use crate::{Error, ErrorKind, Result, Store};
@@ -102,7 +102,8 @@ pub async fn base_check(
             Some(platform) => platform,
             None => one.clone().image(store).await?.platform,
         };
-        if platform.matches(&image.config.platform()) {
+        // The version of the system changes from one base to the next.
+        if platform.matches(&loose(&image.config.platform())) {
             fitting = Some(one);
             break;
         }

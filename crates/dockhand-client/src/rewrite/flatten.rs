@@ -72,8 +72,8 @@ impl Edit for Flatten {
     }
 }
 
-/// A layer in a temporary file, which goes when nobody needs it.
-struct Spooled(TempPath);
+/// A tar file in a temporary file, which goes when nobody needs it.
+pub(crate) struct Spooled(pub(crate) TempPath);
 
 #[async_trait]
 impl BlobSource for Spooled {
@@ -82,15 +82,16 @@ impl BlobSource for Spooled {
     }
 }
 
-struct Flat {
-    file: TempPath,
-    digest: Digest,
-    size: u64,
-    diff_id: Digest,
+pub(crate) struct Flat {
+    pub(crate) file: TempPath,
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
+    /// The digest of the tar file without its compression.
+    pub(crate) diff_id: Digest,
 }
 
 /// Compresses and hashes what it gets into a file.
-struct FlatSink {
+pub(crate) struct FlatSink {
     path: TempPath,
     tar: TarSink<Hashing<Encoder>>,
 }
@@ -105,7 +106,7 @@ enum Encoder {
 }
 
 impl FlatSink {
-    fn new(compression: Compression) -> Result<Self> {
+    pub(crate) fn new(compression: Compression) -> Result<Self> {
         let (file, path) = NamedTempFile::new().map_err(not_spooled)?.into_parts();
         let raw = Hashing::new(BufWriter::with_capacity(256 * 1024, file));
         let encoder = match compression {
@@ -126,7 +127,7 @@ impl FlatSink {
         })
     }
 
-    fn end(self) -> Result<Flat> {
+    pub(crate) fn end(self) -> Result<Flat> {
         let (plain, _) = self.tar.end()?;
         let raw = match plain.inner {
             Encoder::None(raw) => Ok(raw),

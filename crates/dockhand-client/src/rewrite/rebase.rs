@@ -67,7 +67,7 @@ impl BaseImages {
 }
 
 /// A platform without the version of its system, which changes from one base to the next.
-fn loose(platform: &Platform) -> Platform {
+pub(super) fn loose(platform: &Platform) -> Platform {
     Platform {
         os_version: None,
         os_features: Vec::new(),

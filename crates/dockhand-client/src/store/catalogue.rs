@@ -112,13 +112,7 @@ impl Catalogue {
 
     /// The entry whose whole name is this one; no tag is `latest`.
     pub(super) fn find_image(&self, image: &ImageRef) -> Option<&Descriptor> {
-        let same = |entry: &&Descriptor| {
-            image_of(entry).is_some_and(|own| {
-                (&own.registry, &own.repository) == (&image.registry, &image.repository)
-                    && own.tag_or_latest() == image.tag_or_latest()
-            })
-        };
-        self.manifests.iter().rfind(same)
+        { self.manifests.iter() }.rfind(|entry| is_image(entry, image))
     }
 
     /// An entry of this digest.
@@ -205,17 +199,28 @@ impl Catalogue {
         }
     }
 
-    /// Takes a tag away and keeps what it named; says whether it was there.
-    pub(super) fn untag(&mut self, tag: &Tag, place: &str) -> Result<bool> {
-        let mut found = false;
-        while let Some(entry) = self.find(tag, place)?.cloned() {
-            found = true;
-            self.manifests.retain(|other| *other != entry);
+    /// Takes a tag away and keeps what it named; says whether it was there. A whole name goes only when
+    /// nothing has the tag alone, or when it is the one that is meant.
+    pub(super) fn untag(&mut self, tag: &Tag, naming: &Naming, place: &str) -> Result<bool> {
+        let whole = naming.whole(tag);
+        let exact = self.manifests.iter().any(|entry| is_called(entry, tag));
+        if whole.is_none() && !exact && self.find(tag, place)?.is_none() {
+            return Ok(false);
+        }
+        let goes = |entry: &Descriptor| match &whole {
+            Some(image) => is_image(entry, image),
+            None if exact => is_called(entry, tag),
+            None => tag_of(entry).as_ref() == Some(tag),
+        };
+        let all = std::mem::take(&mut self.manifests).into_iter();
+        let (gone, kept): (Vec<_>, Vec<_>) = all.partition(|entry| goes(entry));
+        self.manifests = kept;
+        for entry in &gone {
             if self.find_digest(&entry.digest).is_none() {
-                self.manifests.push(anonymous(&entry));
+                self.manifests.push(anonymous(entry));
             }
         }
-        Ok(found)
+        Ok(!gone.is_empty())
     }
 
     /// Takes every entry of a manifest away; says whether there was one.
@@ -251,6 +256,14 @@ fn named(entry: &Descriptor) -> bool {
 fn is_called(entry: &Descriptor, tag: &Tag) -> bool {
     !entry.annotations.contains_key(IMAGE_NAME)
         && entry.annotations.get(REF_NAME).map(String::as_str) == Some(tag.as_str())
+}
+
+/// Whether this is the whole name of the entry; no tag is `latest`.
+fn is_image(entry: &Descriptor, image: &ImageRef) -> bool {
+    image_of(entry).is_some_and(|own| {
+        (&own.registry, &own.repository) == (&image.registry, &image.repository)
+            && own.tag_or_latest() == image.tag_or_latest()
+    })
 }
 
 /// The whole name of an entry, when it has one.

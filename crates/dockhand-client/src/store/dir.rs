@@ -9,6 +9,7 @@
 //!
 //! <https://github.com/containers/image/blob/main/directory/directory_dest.go>
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ use crate::{BlobSource, ByteStream, Error, ErrorKind, FileSource, Moved, Result}
 
 pub(super) const MANIFEST: &str = "manifest.json";
 const CHILD: &str = ".manifest.json";
+/// Names of skopeo's own signatures begin so; they are of the image that they were written with.
+const SIGNATURE: &str = "signature-";
 const VERSION: &str = "version";
 const VERSION_TEXT: &[u8] = b"Directory Transport Version: 1.1\n";
 
@@ -32,7 +35,22 @@ const VERSION_TEXT: &[u8] = b"Directory Transport Version: 1.1\n";
 pub struct Directory {
     dir: PathBuf,
     /// One task at a time writes manifests.
-    turn: tokio::sync::Mutex<()>,
+    written: tokio::sync::Mutex<Written>,
+}
+
+/// What this value wrote.
+#[derive(Debug, Default)]
+struct Written {
+    /// Whether an image from before is to be replaced, and is none of this place any more.
+    replaces: bool,
+    /// The image that was written, by the digest that it was given.
+    root: Option<Digest>,
+}
+
+impl Written {
+    fn hides_the_old(&self) -> bool {
+        self.replaces && self.root.is_none()
+    }
 }
 
 impl Directory {
@@ -48,10 +66,11 @@ impl Directory {
             let message = format!("{} has no image: no manifest.json", dir.display());
             return Err(Error::new(ErrorKind::NotFound, message));
         }
-        Ok(Self::at(dir))
+        Ok(Self::at(dir, false))
     }
 
-    /// The folder `dir`, which is made when nothing is there; an image in it is replaced.
+    /// The folder `dir`, which is made when nothing is there; an image in it is replaced by the first one
+    /// that is put there, and what only that one needed goes when the writing [ends](crate::Store::finish).
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`] when the folder has something else in it.
@@ -59,12 +78,16 @@ impl Directory {
         let dir = dir.as_ref().to_owned();
         let made = dir.clone();
         blocking(move || make(&made)).await?;
-        Ok(Self::at(dir))
+        Ok(Self::at(dir, true))
     }
 
-    fn at(dir: PathBuf) -> Self {
-        let turn = tokio::sync::Mutex::new(());
-        Self { dir, turn }
+    fn at(dir: PathBuf, replaces: bool) -> Self {
+        let written = Written {
+            replaces,
+            root: None,
+        };
+        let written = tokio::sync::Mutex::new(written);
+        Self { dir, written }
     }
 
     /// Where the content of a digest is.
@@ -92,6 +115,9 @@ impl Shelf for Directory {
     }
 
     async fn catalogue(&self) -> Result<Arc<Catalogue>> {
+        if self.written.lock().await.hides_the_old() {
+            return Ok(Arc::default());
+        }
         let dir = self.dir.clone();
         blocking(move || list(&dir).map(Arc::new)).await
     }
@@ -123,30 +149,105 @@ impl Shelf for Directory {
         parsed: &Manifest,
         tags: &[Tag],
     ) -> Result<()> {
-        let _turn = self.turn.lock().await;
+        let mut written = self.written.lock().await;
+        let (hidden, known) = (written.hides_the_old(), written.root);
         let beside = parsed.subject.is_some() && tags.is_empty();
         let children: Vec<Digest> = children_of(parsed).map(|child| child.digest).collect();
         let (dir, bytes) = (self.dir.clone(), manifest.bytes.clone());
         let digest = manifest.digest;
-        blocking(move || {
+        let root = blocking(move || {
             let root = dir.join(MANIFEST);
             let child = |digest: &Digest| dir.join(format!("{}{CHILD}", digest.hex()));
-            if let Some(before) = staged::read_plain(&root, MANIFEST_MAX)? {
+            let before = match hidden {
+                true => None,
+                false => staged::read_plain(&root, MANIFEST_MAX)?,
+            };
+            if let Some(before) = before {
+                let before_digest = known.unwrap_or_else(|| Algorithm::Sha256.digest(&before));
                 if before == bytes {
-                    return Ok(());
+                    return Ok(before_digest);
                 }
                 if beside {
-                    return staged::replace(&child(&digest), &bytes);
+                    staged::replace(&child(&digest), &bytes)?;
+                    return Ok(before_digest);
                 }
-                let before_digest = Algorithm::Sha256.digest(&before);
                 if children.is_empty() || children.contains(&before_digest) {
                     staged::replace(&child(&before_digest), &before)?;
                 }
             }
-            staged::replace(&root, &bytes)
+            staged::replace(&root, &bytes)?;
+            Ok(digest)
         })
-        .await
+        .await?;
+        written.root = Some(root);
+        Ok(())
     }
+
+    /// Takes away what an image that was replaced has left.
+    async fn seal(&self) -> Result<()> {
+        let written = self.written.lock().await;
+        if !written.replaces || written.root.is_none() {
+            return Ok(());
+        }
+        let dir = self.dir.clone();
+        blocking(move || clear(&dir)).await
+    }
+}
+
+/// Removes blobs, manifests and signatures that the image does not need, nor what refers to it. Files of
+/// other names are somebody else's.
+fn clear(dir: &Path) -> Result<()> {
+    let mut manifests: Vec<(String, Manifest)> = Vec::new();
+    let mut needed: BTreeSet<String> = BTreeSet::new();
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(|error| Error::io(dir, error))? {
+        let name = entry.map_err(|error| Error::io(dir, error))?.file_name();
+        names.extend(name.into_string());
+    }
+    let mut subjects: BTreeSet<String> = BTreeSet::new();
+    for name in names.iter().filter(|name| name.ends_with(MANIFEST)) {
+        let Some(bytes) = staged::read_plain(&dir.join(name), MANIFEST_MAX)? else {
+            continue;
+        };
+        match Manifest::parse(None, &bytes) {
+            Ok(parsed) if name == MANIFEST => {
+                subjects.extend(Algorithm::ALL.map(|one| one.digest(&bytes).hex()));
+                needed.extend(parsed.links.iter().map(|link| link.descriptor.digest.hex()));
+            }
+            Ok(parsed) => manifests.push((name.trim_end_matches(CHILD).to_owned(), parsed)),
+            // What it needs is not known, so everything stays.
+            Err(_) => return Ok(()),
+        }
+    }
+    loop {
+        let about = |parsed: &Manifest| {
+            let subject = parsed.subject.as_ref().map(|one| one.digest.hex());
+            subject.is_some_and(|hex| needed.contains(&hex) || subjects.contains(&hex))
+        };
+        let place =
+            { manifests.iter() }.position(|(hex, parsed)| needed.contains(hex) || about(parsed));
+        let Some(place) = place else { break };
+        let (hex, parsed) = manifests.swap_remove(place);
+        needed.insert(hex);
+        needed.extend(parsed.links.iter().map(|link| link.descriptor.digest.hex()));
+    }
+    let is_ours = |name: &str| {
+        let hex = name.strip_suffix(CHILD).unwrap_or(name);
+        let digits = |text: &str| {
+            text.bytes()
+                .all(|digit| b"0123456789abcdef".contains(&digit))
+        };
+        let number = name.strip_prefix(SIGNATURE).map(str::parse::<u32>);
+        ([64, 128].contains(&hex.len()) && digits(hex) && !needed.contains(hex))
+            || number.is_some_and(|number| number.is_ok())
+    };
+    for name in names.iter().filter(|name| is_ours(name)) {
+        let path = dir.join(name);
+        if staged::plain_size(&path)?.is_some() {
+            std::fs::remove_file(&path).map_err(|error| Error::io(&path, error))?;
+        }
+    }
+    Ok(())
 }
 
 /// The image, and after it every manifest that it may list.

@@ -4,6 +4,7 @@
 //! DIR/oci-layout                  {"imageLayoutVersion": "1.0.0"}
 //! DIR/index.json                  what is at the top, with names; replaced at once, under the lock
 //! DIR/index.json.lock             empty; whoever holds its lock may replace index.json
+//! DIR/blobs                       writers share its lock; who takes blobs away has it alone
 //! DIR/blobs/sha256/HEX            every blob and manifest
 //! DIR/.dockhand-XXXXXX            on its way to be a blob, or left behind by a process that was killed
 //! ```
@@ -11,7 +12,9 @@
 //! <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>
 
 mod lock;
+mod prune;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,10 +23,10 @@ use dockhand_oci::{Descriptor, Digest, ImageRef, Manifest, Tag};
 use futures_util::stream::{self, StreamExt};
 use serde::Deserialize;
 
-use super::RawManifest;
 use super::catalogue::{Catalogue, Naming};
 use super::shelf::{Shelf, children_of, missing, no_tag, walk};
 use super::staged::{self, blocking};
+use super::{Pruned, RawManifest};
 use crate::{BlobSource, ByteStream, Error, ErrorKind, FileSource, Moved, Result};
 
 /// The file that says that a folder is a layout.
@@ -38,13 +41,16 @@ pub(super) const INDEX_MAX: u64 = 64 * 1024 * 1024;
 /// An OCI layout in a folder.
 ///
 /// Several processes may write to it at once, and tasks of one process through one or more values: what
-/// each adds stays. Readers need no lock.
+/// each adds stays. Readers need no lock. What was replaced or deleted leaves its content behind, which
+/// [`Store::prune`](crate::Store::prune) takes away.
 #[derive(Debug)]
 pub struct Layout {
     dir: PathBuf,
     naming: Naming,
     /// One task of this process at a time waits for the lock.
     turn: tokio::sync::Mutex<()>,
+    /// Keeps others from taking blobs away, since this value began to write.
+    writing: tokio::sync::Mutex<Option<File>>,
 }
 
 impl Layout {
@@ -54,10 +60,14 @@ impl Layout {
     /// [`ErrorKind::NotFound`] when there is none, [`ErrorKind::Unsupported`] when it is of a version that
     /// is not known.
     pub async fn open(dir: impl AsRef<Path>) -> Result<Self> {
-        let dir = dir.as_ref().to_owned();
+        Self::open_named(dir.as_ref(), Naming::Tag).await
+    }
+
+    pub(crate) async fn open_named(dir: &Path, naming: Naming) -> Result<Self> {
+        let dir = dir.to_owned();
         let found = dir.clone();
         blocking(move || check(&found)).await?;
-        Ok(Self::at(dir, Naming::Tag))
+        Ok(Self::at(dir, naming))
     }
 
     /// The layout in the folder `dir`, which is made when nothing is there.
@@ -72,12 +82,18 @@ impl Layout {
         let dir = dir.to_owned();
         let made = dir.clone();
         blocking(move || make(&made)).await?;
-        Ok(Self::at(dir, naming))
+        let layout = Self::at(dir, naming);
+        layout.begin().await?;
+        Ok(layout)
     }
 
     fn at(dir: PathBuf, naming: Naming) -> Self {
-        let turn = tokio::sync::Mutex::new(());
-        Self { dir, naming, turn }
+        Self {
+            dir,
+            naming,
+            turn: tokio::sync::Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
+        }
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {
@@ -148,6 +164,19 @@ impl Shelf for Layout {
         }
     }
 
+    async fn begin(&self) -> Result<()> {
+        let mut writing = self.writing.lock().await;
+        if writing.is_none() {
+            let blobs = self.dir.join("blobs");
+            *writing = blocking(move || {
+                make_folder(&blobs)?;
+                lock::share(&blobs)
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
     async fn write_blob(&self, blob: &Descriptor, source: Arc<dyn BlobSource>) -> Result<Moved> {
         let bytes = source.open(0).await?;
         staged::write_verified(&self.dir, self.path(&blob.digest), blob, bytes).await?;
@@ -181,8 +210,8 @@ impl Shelf for Layout {
     }
 
     async fn remove_tag(&self, tag: &Tag) -> Result<()> {
-        let (wanted, label) = (tag.clone(), self.label());
-        let found = self.update(move |catalogue| catalogue.untag(&wanted, &label));
+        let (wanted, naming, label) = (tag.clone(), self.naming.clone(), self.label());
+        let found = self.update(move |catalogue| catalogue.untag(&wanted, &naming, &label));
         match found.await? {
             true => Ok(()),
             false => Err(no_tag(&self.label(), tag)),
@@ -209,6 +238,23 @@ impl Shelf for Layout {
         })
         .await?;
         blocking(move || std::fs::remove_file(&path).map_err(|error| Error::io(&path, error))).await
+    }
+
+    async fn sweep(&self, gone: &[Digest], dry_run: bool) -> Result<Pruned> {
+        let _turn = self.turn.lock().await;
+        // What this value wrote is whole.
+        self.writing.lock().await.take();
+        let (dir, gone) = (self.dir.clone(), gone.to_vec());
+        blocking(move || prune::prune(&dir, &gone, dry_run)).await
+    }
+}
+
+/// Makes a folder that is to survive a power cut, unless it is there.
+fn make_folder(path: &Path) -> Result<()> {
+    match std::fs::create_dir(path) {
+        Ok(()) => staged::sync_folder(path),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(Error::io(path, error)),
     }
 }
 
@@ -278,8 +324,8 @@ fn make(dir: &Path) -> Result<()> {
             }
         }
     }
-    let blobs = dir.join("blobs").join("sha256");
-    std::fs::create_dir_all(&blobs).map_err(|error| Error::io(&blobs, error))?;
+    make_folder(&dir.join("blobs"))?;
+    make_folder(&dir.join("blobs").join("sha256"))?;
     let mark = dir.join(MARK);
     match staged::plain_size(&mark)? {
         Some(_) => Ok(()),

@@ -83,7 +83,7 @@ impl Shelf for Memory {
     }
 
     async fn remove_tag(&self, tag: &Tag) -> Result<()> {
-        match self.held().catalogue.untag(tag, LABEL)? {
+        match self.held().catalogue.untag(tag, &Naming::Tag, LABEL)? {
             true => Ok(()),
             false => Err(no_tag(LABEL, tag)),
         }

@@ -11,7 +11,7 @@ use dockhand_oci::{Descriptor, Digest, ImageRef, LinkKind, Manifest, Reference, 
 use futures_util::StreamExt;
 
 use super::catalogue::{Catalogue, anonymous};
-use super::{MANIFEST_MAX, Origin, RawManifest, Store};
+use super::{MANIFEST_MAX, Origin, Pruned, RawManifest, Store, nothing_to_prune};
 use crate::{BlobSource, ByteStream, Error, ErrorKind, Moved, Result, verify};
 
 /// A place that is read by a list and by digests. It is read only unless it says how to write.
@@ -44,6 +44,11 @@ pub(crate) trait Shelf: Debug + Send + Sync {
         Ok(())
     }
 
+    /// Asked before anything is put here.
+    async fn begin(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Puts a blob here that is not.
     async fn write_blob(&self, _blob: &Descriptor, _source: Arc<dyn BlobSource>) -> Result<Moved> {
         Err(read_only(&self.label()))
@@ -72,6 +77,11 @@ pub(crate) trait Shelf: Debug + Send + Sync {
     /// Ends the writing.
     async fn seal(&self) -> Result<()> {
         Ok(())
+    }
+
+    /// Takes away what nothing needs.
+    async fn sweep(&self, _gone: &[Digest], _dry_run: bool) -> Result<Pruned> {
+        Err(nothing_to_prune(&self.label()))
     }
 }
 
@@ -142,6 +152,7 @@ impl<S: Shelf> Store for S {
         source: Arc<dyn BlobSource>,
         _from: Option<&Origin>,
     ) -> Result<Moved> {
+        self.begin().await?;
         if self.has_blob(blob).await? {
             return Ok(Moved::Existed);
         }
@@ -162,6 +173,7 @@ impl<S: Shelf> Store for S {
         if manifest.media_type.is_empty() {
             manifest.media_type = parsed.media_type.to_string();
         }
+        self.begin().await?;
         self.write_manifest(&manifest, &parsed, tags).await
     }
 
@@ -189,6 +201,10 @@ impl<S: Shelf> Store for S {
 
     async fn finish(&self) -> Result<()> {
         self.seal().await
+    }
+
+    async fn prune(&self, gone: &[Digest], dry_run: bool) -> Result<Pruned> {
+        self.sweep(gone, dry_run).await
     }
 }
 
@@ -255,7 +271,11 @@ pub(super) async fn walk<S: Shelf + ?Sized>(
     let mut queue: VecDeque<Descriptor> = catalogue.manifests.iter().cloned().collect();
     let mut seen: HashSet<Digest> = HashSet::new();
     while let Some(next) = queue.pop_front() {
-        if !seen.insert(next.digest) || shelf.size(&next.digest).await? != Some(next.size) {
+        // What is too long for a manifest is content of another kind.
+        if !seen.insert(next.digest)
+            || next.size > MANIFEST_MAX
+            || shelf.size(&next.digest).await? != Some(next.size)
+        {
             continue;
         }
         let manifest = read_manifest(shelf, &next).await?;

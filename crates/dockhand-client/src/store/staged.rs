@@ -133,8 +133,9 @@ pub(super) fn replace(to: &Path, bytes: &[u8]) -> Result<()> {
 /// Makes the folder of `path`, and those above it.
 pub(super) fn create_parent(path: &Path) -> Result<()> {
     match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => {
-            fs::create_dir_all(parent).map_err(|error| Error::io(parent, error))
+        Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
+            fs::create_dir_all(parent).map_err(|error| Error::io(parent, error))?;
+            sync_folder(parent)
         }
         _ => Ok(()),
     }

@@ -1,6 +1,6 @@
 //! What there is to do: tags are listed, nothing is written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dockhand_oci::{Reference, Tag};
 use futures_util::future;
@@ -93,6 +93,21 @@ impl Planned {
     fn refuse(&mut self, why: Error) {
         self.failed_at = Work::Prune(std::mem::take(&mut self.prune));
         self.failure = Some(why);
+    }
+}
+
+/// Lets nothing be pruned that another job brings to the same target.
+pub(super) fn spare(jobs: &[Job], plans: &mut [Planned]) {
+    let mut brought: BTreeMap<String, BTreeSet<Tag>> = BTreeMap::new();
+    for (job, plan) in jobs.iter().zip(&*plans) {
+        let tags = plan.copies.iter().flat_map(|(_, tags)| tags);
+        let brought = brought.entry(job.to.name()).or_default();
+        brought.extend(tags.cloned());
+    }
+    for (job, plan) in jobs.iter().zip(plans) {
+        let brought = brought.get(&job.to.name());
+        plan.prune
+            .retain(|tag| !brought.is_some_and(|brought| brought.contains(tag)));
     }
 }
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dockhand_oci::{Digest, Tag};
+use dockhand_oci::{Algorithm, Tag};
 use globset::{GlobBuilder, GlobMatcher};
 use regex::Regex;
 use semver::{Prerelease, Version, VersionReq};
@@ -182,11 +182,16 @@ pub fn version(tag: &Tag) -> Option<Version> {
     Some(version)
 }
 
-/// Whether a tag begins with a digest: `sha256-…`, `sha256-….sig`.
+/// Whether a tag begins with a digest: `sha256-…`, `sha256-….sig`. The tag of a list of referrers has no
+/// more than 64 digits, also of a longer digest.
 fn is_digest_tag(tag: &Tag) -> bool {
     let text = tag.as_str();
     let digest = text.split_once('.').map_or(text, |(digest, _)| digest);
-    digest.replacen('-', ":", 1).parse::<Digest>().is_ok()
+    let Some((name, digits)) = digest.split_once('-') else {
+        return false;
+    };
+    let known = Algorithm::ALL.into_iter().any(|one| one.as_str() == name);
+    known && digits.len() >= 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
@@ -251,7 +256,9 @@ mod tests {
     fn tags_are_selected_by_all_that_is_said() {
         let all = "latest 1.0 1.2.0 1.10.0 2.0.0 2.1.0-rc1 dev";
         let digest = "a".repeat(64);
-        let all = tags(&format!("{all} sha256-{digest} sha256-{digest}.sig"));
+        let all = tags(&format!(
+            "{all} sha256-{digest} sha256-{digest}.sig sha512-{digest}"
+        ));
         let pattern = |text: &str| vec![text.parse::<Pattern>().unwrap()];
         let range = |text: &str| vec![text.parse().unwrap()];
         let table: [(TagFilter, &str); 6] = [

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use dockhand_oci::{Descriptor, Digest, Reference, Tag};
+use dockhand_oci::{Descriptor, Digest, Manifest, Reference, Tag};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tokio::sync::OnceCell;
 
@@ -55,6 +55,10 @@ impl Store for Target {
 
     fn lanes(&self) -> usize {
         self.inner.lanes()
+    }
+
+    fn accepts(&self, root: &Manifest) -> Result<()> {
+        self.inner.accepts(root)
     }
 
     async fn resolve(&self, reference: &Reference) -> Result<Descriptor> {
@@ -156,6 +160,10 @@ impl Store for Source {
 
     fn origin(&self) -> Option<Origin> {
         self.inner.origin()
+    }
+
+    fn origin_of(&self, blob: &Descriptor) -> Option<Origin> {
+        self.inner.origin_of(blob)
     }
 
     fn lanes(&self) -> usize {

@@ -50,7 +50,10 @@ async fn files_come_out_as_they_went_in() {
     assert_eq!(files, [out.join("docs/a.txt"), out.join("docs/b.txt")]);
     assert_eq!(std::fs::read_to_string(&files[0]).unwrap(), "first");
     assert_eq!(std::fs::read_to_string(&files[1]).unwrap(), "");
-    let keep = PullOptions { keep_old: true };
+    let keep = PullOptions {
+        keep_old: true,
+        ..PullOptions::default()
+    };
     let error = pull(&store, &what, &out, keep, &Unobserved)
         .await
         .unwrap_err();

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use dockhand_client::copy::{CopyOptions, copy, plan};
-use dockhand_client::{ErrorKind, RawManifest, Store};
+use dockhand_client::copy::{CopyOptions, copy, keep_platforms, plan};
+use dockhand_client::{ErrorKind, Memory, RawManifest, Store};
 use dockhand_oci::{MediaType, Reference, Tag};
 
 use crate::registry::{Registry, bytes, image};
@@ -136,4 +136,64 @@ async fn referrers_and_digest_tags_come_along() {
         .await
         .unwrap();
     assert_eq!((again.bytes_sent, again.blobs_sent), (0, 0));
+}
+
+/// Puts an index of these manifests.
+async fn index_of(store: &dyn Store, children: &[&RawManifest], tags: &[Tag]) -> RawManifest {
+    let children: Vec<_> = children.iter().map(|child| child.descriptor()).collect();
+    let index = serde_json::json!({
+        "schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": children,
+    });
+    let index = RawManifest::new(MediaType::OCI_INDEX, index.to_string());
+    store.put_manifest(&index, tags).await.unwrap();
+    index
+}
+
+#[tokio::test]
+async fn what_is_listed_comes_before_all_that_list_it() {
+    let registry = Registry::start().await;
+    let from: Arc<dyn Store> = Arc::new(Memory::new());
+    let to: Arc<dyn Store> = Arc::new(registry.repository("app"));
+    let leaf = image(&*from, &[bytes(1, 10)], &[]).await;
+    let inner = index_of(&*from, &[&leaf], &[]).await;
+    let outer = index_of(&*from, &[&inner], &[]).await;
+    // Each is listed by the root and, deeper, by one of the others.
+    let root = index_of(&*from, &[&outer, &inner, &leaf], &[tag("1")]).await;
+    let what = Reference::Tag(tag("1"));
+    let options = CopyOptions::default();
+    let planned = plan(&from, &what, &to, &[tag("1")], &options)
+        .await
+        .unwrap();
+    let order: Vec<_> = planned.manifests.iter().map(|one| one.digest).collect();
+    assert_eq!(order, [&leaf, &inner, &outer, &root].map(|one| one.digest));
+    let copied = copy(&from, &what, &to, &[tag("1")], &options)
+        .await
+        .unwrap();
+    assert_eq!(copied.manifests, 4);
+    assert_eq!(to.manifest(&what).await.unwrap(), root);
+}
+
+#[tokio::test]
+async fn an_image_for_two_platforms_stays_for_the_one_that_is_meant() {
+    let store = Memory::new();
+    let child = image(&store, &[bytes(1, 10)], &[]).await.descriptor();
+    let entries = ["v6", "v7"].map(|variant| {
+        let mut entry = serde_json::to_value(&child).unwrap();
+        entry["platform"] =
+            serde_json::json!({ "os": "linux", "architecture": "arm", "variant": variant });
+        entry
+    });
+    let index = serde_json::json!({
+        "schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": entries,
+    });
+    let index = RawManifest::new(MediaType::OCI_INDEX, index.to_string());
+    let wanted = ["linux/arm/v7".parse().unwrap()];
+    let kept = keep_platforms(&index, &wanted)
+        .unwrap()
+        .parse()
+        .unwrap()
+        .links;
+    assert_eq!(kept.len(), 1);
+    let platform = kept[0].descriptor.platform.as_ref().unwrap();
+    assert_eq!(platform.to_string(), "linux/arm/v7");
 }

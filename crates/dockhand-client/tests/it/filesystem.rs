@@ -246,6 +246,32 @@ async fn bombs_and_paths_that_lead_out_are_refused() {
     assert!(error.to_string().contains("/nowhere"), "{error}");
 }
 
+/// What an upper layer covers has to be decompressed all the same.
+#[tokio::test]
+async fn bombs_that_do_not_show_are_refused() {
+    let registry = Registry::start().await;
+    let store = registry.repository("app");
+    let limits = Limits {
+        entries: 9,
+        bytes: 100,
+    };
+    let mut endless = tar::Header::new_gnu();
+    endless.set_entry_type(tar::EntryType::new(b'V'));
+    endless.set_path("label").unwrap();
+    endless.set_size(1 << 40);
+    endless.set_cksum();
+    for (name, layer) in [
+        ("covered", tar(&[("a", File(BIG))])),
+        ("unknown", Bytes::copy_from_slice(endless.as_bytes())),
+    ] {
+        let image = an_image(&store, &[layer, tar(&[("a", File("small"))])]).await;
+        let error = exported(&store, &image, limits).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsafe, "{name}: {error}");
+        let error = files(&store, &image, false, limits).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsafe, "{name}: {error}");
+    }
+}
+
 const BIG: &str = "0123456789012345678901234567890123456789012345678901234567890123456789\
                    0123456789012345678901234567890123456789";
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod artifacts;
+mod artifacts_folders;
 mod auth_leaks;
 mod auth_tokens;
 mod copies;
@@ -26,5 +27,6 @@ mod stores_archive;
 mod stores_docker;
 mod stores_layout;
 mod stores_place;
+mod stores_prune;
 mod syncs;
 mod tars;

@@ -6,7 +6,7 @@ use dockhand_client::copy::CopyOptions;
 use dockhand_client::sync::{
     Job, NameFilter, Outcome, SyncOptions, Synced, TagFilter, What, Work, repositories, sync,
 };
-use dockhand_client::{ErrorKind, RawManifest, Repository, Store};
+use dockhand_client::{Archive, ArchiveWriter, ErrorKind, Memory, RawManifest, Repository, Store};
 use dockhand_oci::{MediaType, Reference, Tag};
 
 use crate::registry::{Registry, bytes, image};
@@ -244,4 +244,58 @@ async fn repositories_are_meant_by_name() {
     let found = repositories(&registry.client(), &filter).await.unwrap();
     let found: Vec<&str> = found.iter().map(|name| name.as_str()).collect();
     assert_eq!(found, ["team/app"]);
+}
+
+#[tokio::test]
+async fn jobs_of_one_target_prune_nothing_that_another_brings() {
+    let (here, there) = (Registry::start().await, Registry::start().await);
+    let (one, two) = (here.repository("one"), here.repository("two"));
+    let to = there.repository("both");
+    image(&one, &[bytes(1, 10)], &["1"]).await;
+    image(&two, &[bytes(2, 10)], &["2"]).await;
+    image(&to, &[bytes(3, 10)], &["old"]).await;
+    let all = |from: &Repository| tags_of(from, &to, ".*", true);
+    for _ in 0..2 {
+        let synced = sync(&[all(&one), all(&two)], &SyncOptions::default()).await;
+        assert!(synced.failure().is_none(), "{synced:?}");
+        assert_eq!(tags(&to).await, "1 2");
+    }
+    // What is not known to come, or did not, may be what is there.
+    let absent = here.repository("absent");
+    image(&two, &[bytes(2, 10)], &["3"]).await;
+    two.delete_tag(&tag("2")).await.unwrap();
+    let keep_going = SyncOptions {
+        keep_going: true,
+        ..SyncOptions::default()
+    };
+    let synced = sync(&[all(&absent), all(&two)], &keep_going).await;
+    assert_eq!(synced.undone(), 2, "{synced:?}");
+    assert_eq!(tags(&to).await, "1 2 3");
+}
+
+#[tokio::test]
+async fn an_index_of_one_image_comes_into_an_archive_for_docker() {
+    let folder = tempfile::tempdir().unwrap();
+    let from: Arc<dyn Store> = Arc::new(Memory::new());
+    let child = image(&*from, &[bytes(1, 10)], &[]).await;
+    let index = serde_json::json!({
+        "schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": [child.descriptor()],
+    });
+    let index = RawManifest::new(MediaType::OCI_INDEX, index.to_string());
+    from.put_manifest(&index, &[tag("1")]).await.unwrap();
+    let path = folder.path().join("x.tar");
+    let name = "app".parse().unwrap();
+    let to = ArchiveWriter::docker(&path, Some(&name)).await.unwrap();
+    let job = Job {
+        from,
+        to: Arc::new(to),
+        what: What::Image(Reference::Tag(tag("1")), vec![tag("1")]),
+        copy: CopyOptions::default(),
+        prune: false,
+    };
+    let synced = sync(&[job], &SyncOptions::default()).await;
+    assert!(synced.failure().is_none(), "{synced:?}");
+    let archive = Archive::open(&path).await.unwrap();
+    let found = archive.resolve(&Reference::Tag(tag("1"))).await.unwrap();
+    assert_eq!(found.digest, child.digest);
 }

@@ -32,7 +32,7 @@ enum Command {
 // No doc comment: clap would take it for the help of the command.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Contents {
-    /// FILE[:MEDIA-TYPE]; its path as written is its name in the artifact
+    /// FILE[:MEDIA-TYPE]; its path as written is its name in the artifact. A folder is packed, and unpacked by pull
     #[arg(value_name = "FILE[:TYPE]")]
     files: Vec<String>,
     /// Annotation
@@ -67,6 +67,9 @@ struct Pull {
     /// Never replace a file that is there
     #[arg(short, long)]
     keep_old_files: bool,
+    /// With the files of what the artifact refers to, and of what that refers to
+    #[arg(long)]
+    include_subject: bool,
 }
 
 /// What was pushed.
@@ -156,6 +159,7 @@ impl Pull {
         let opened = session.open(&self.image).await?;
         let options = PullOptions {
             keep_old: self.keep_old_files,
+            include_subject: self.include_subject,
         };
         let observer = session.observer();
         let pulled = artifact::pull(

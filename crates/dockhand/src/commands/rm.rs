@@ -5,7 +5,7 @@ use dockhand_client::Store;
 use dockhand_oci::{Digest, Reference, Tag};
 use serde::Serialize;
 
-use crate::output::count;
+use crate::output::{count, size};
 use crate::report::{Failure, Kind};
 use crate::session::{Named, Session, Verb, named};
 
@@ -14,11 +14,11 @@ use crate::session::{Named, Session, Verb, named};
 /// REPO:TAG takes that tag away and nothing else: other tags of the same image stay, and so does the image
 /// under its digest. REPO@DIGEST takes the manifest away and with it every tag that names it; these are told
 /// and --yes is needed. --repo takes all of a repository away. The registry frees the space when it collects
-/// its garbage.
+/// its garbage. A layout (oci:DIR) keeps what was deleted until --prune takes away what nothing in it needs.
 #[derive(Args, Clone, Debug)]
 #[command(visible_alias = "delete")]
 pub(crate) struct Rm {
-    /// REPO:TAG or REPO@DIGEST; with --repo REPO
+    /// REPO:TAG or REPO@DIGEST; with --repo REPO; with --prune also oci:DIR alone
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
     /// Delete every tag and manifest of the repositories
@@ -33,6 +33,9 @@ pub(crate) struct Rm {
     /// What is not there is deleted already
     #[arg(long)]
     ignore_missing: bool,
+    /// Of a layout, also take away the image that lost its last name, what refers to it, and all content that nothing needs
+    #[arg(long, conflicts_with = "repo")]
+    prune: bool,
 }
 
 /// What was deleted, or would be.
@@ -42,6 +45,9 @@ struct Gone {
     repository: String,
     tags: Vec<Tag>,
     manifests: Vec<Digest>,
+    /// Content of a layout that nothing needed.
+    content: Vec<Digest>,
+    bytes: u64,
     dry_run: bool,
 }
 
@@ -74,6 +80,10 @@ impl Verb for Rm {
                 for name in tags.chain(manifests) {
                     writeln!(out, "{word} {name}")?;
                 }
+                if self.prune {
+                    let (many, bytes) = (count(one.content.len() as u64, "blob"), size(one.bytes));
+                    writeln!(out, "{word} {many}, {bytes}, of {}", one.repository)?;
+                }
             }
             Ok(())
         })?;
@@ -86,6 +96,13 @@ impl Rm {
         let usage =
             |message: &str, hint: &str| Err(Failure::usage(format!("{text} {message}")).hint(hint));
         let named = session.open_named(text).await?;
+        let before = match &named.tag {
+            Some(tag) if self.prune => {
+                let found = named.store.find(&Reference::Tag(tag.clone())).await?;
+                found.map(|found| found.digest)
+            }
+            _ => None,
+        };
         let gone = match (self.repo, &named.tag, named.digest) {
             (true, None, None) => self.repository(&named).await,
             (true, ..) => usage(
@@ -98,6 +115,9 @@ impl Rm {
                 "names a tag and a digest; which is to go?",
                 "REPO:TAG takes away the tag alone, REPO@DIGEST the manifest",
             ),
+            (false, None, None) if self.prune => {
+                Ok(self.gone(&*named.store, Vec::new(), Vec::new()))
+            }
             (false, None, None) => usage(
                 "names neither tag nor digest",
                 "name one; --repo deletes the whole repository",
@@ -105,7 +125,15 @@ impl Rm {
         };
         match gone {
             Err(failure) if self.ignore_missing && failure.kind() == Kind::NotFound => Ok(None),
-            other => other.map(Some),
+            Err(failure) => Err(failure),
+            Ok(mut gone) if self.prune => {
+                let digests: Vec<Digest> =
+                    before.into_iter().chain(gone.manifests.clone()).collect();
+                let pruned = named.store.prune(&digests, self.dry_run).await?;
+                (gone.content, gone.bytes) = (pruned.content, pruned.bytes);
+                Ok(Some(gone))
+            }
+            Ok(gone) => Ok(Some(gone)),
         }
     }
 
@@ -172,6 +200,8 @@ impl Rm {
             repository: store.name(),
             tags,
             manifests,
+            content: Vec::new(),
+            bytes: 0,
             dry_run: self.dry_run,
         }
     }

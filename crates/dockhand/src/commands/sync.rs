@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use dockhand_client::Place;
 use dockhand_client::copy::CopyOptions;
 use dockhand_client::sync::{Job, Outcome, Step, SyncOptions, What as Which, Work, sync};
 use dockhand_oci::{Digest, Reference, Tag};
@@ -25,10 +26,11 @@ use file::Entry;
 /// Bring repositories to the state of others: copy what is new, leave what is the same
 ///
 /// Either two repositories, or a FILE (YAML or TOML) with many; see docs/commands.md for its form. What is the
-/// same already costs two requests a tag.
+/// same already costs two requests a tag. A source with a tag or digest is that one image; the destination has
+/// the same tag when it names none.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Sync {
-    /// FILE, or the repository to copy from
+    /// FILE, or the repository (or image) to copy from
     source: String,
     /// Repository to copy to
     target: Option<String>,
@@ -186,12 +188,33 @@ impl Sync {
     async fn job(&self, session: &Session, entry: Entry) -> Result<Job, Failure> {
         let both = &session.flags.access;
         let (source, target) = (self.twins.source(both), self.twins.target(both));
-        let from = session.open_all(&source, &entry.source).await?;
-        let to = session.open_target(&target, &entry.target).await?;
+        let prune = entry.prune || self.prune;
+        let (from, to, what) = if names_image(&entry.source) {
+            if prune || !entry.choice.is_everything() {
+                let message = format!("{} is one image: nothing to choose or prune", entry.source);
+                return Err(Failure::usage(message).hint("name the repository alone"));
+            }
+            let from = session.open_on(&source, &entry.source).await?;
+            let (to, tags) = match (names_image(&entry.target), &from.reference) {
+                (false, Reference::Tag(tag)) => {
+                    let to = session.open_target(&target, &entry.target).await?;
+                    (to.store, vec![tag.clone()])
+                }
+                _ => {
+                    let to = session.create_on(&target, &entry.target, None).await?;
+                    (to.store, to.tags)
+                }
+            };
+            (from.store, to, Which::Image(from.reference, tags))
+        } else {
+            let from = session.open_all(&source, &entry.source).await?;
+            let to = session.open_target(&target, &entry.target).await?;
+            (from.store, to.store, Which::Tags(Arc::new(entry.choice)))
+        };
         Ok(Job {
-            from: from.store,
-            to: to.store,
-            what: Which::Tags(Arc::new(entry.choice)),
+            from,
+            to,
+            what,
             copy: CopyOptions {
                 platforms: entry.platforms,
                 referrers: entry.referrers,
@@ -200,7 +223,7 @@ impl Sync {
                 lanes: session.lanes(),
                 observer: session.observer(),
             },
-            prune: entry.prune || self.prune,
+            prune,
         })
     }
 }
@@ -261,6 +284,19 @@ impl Answer {
                 failures.push(Failure::plain(Kind::Failed, message));
             }
         }
+    }
+}
+
+/// Whether a text names an image by tag or digest, and no repository, layout or archive as a whole.
+fn names_image(text: &str) -> bool {
+    match text.parse() {
+        Ok(Place::Registry(image)) => image.tag.is_some() || image.digest.is_some(),
+        Ok(
+            Place::Layout { image, .. }
+            | Place::OciArchive { image, .. }
+            | Place::DockerArchive { image, .. },
+        ) => image.tag().is_some() || image.digest().is_some(),
+        _ => false,
     }
 }
 

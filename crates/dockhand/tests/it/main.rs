@@ -4,6 +4,7 @@
 mod blobs;
 mod cli;
 mod client;
+mod content;
 mod copying;
 mod images;
 mod login;

@@ -10,7 +10,7 @@ pub(super) enum Target {
 }
 
 /// Whether a link says by its words alone that it leads out: from the root, or above it.
-pub(super) fn leads_out(target: &[u8], depth: usize) -> bool {
+pub(crate) fn leads_out(target: &[u8], depth: usize) -> bool {
     let mut depth = depth;
     for part in target.split(|byte| *byte == b'/') {
         match part {

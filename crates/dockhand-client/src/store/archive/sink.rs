@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -69,18 +69,7 @@ impl TarSink {
         let mut name = to.as_os_str().to_owned();
         name.push(".part");
         let path = PathBuf::from(name);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        let opened = options.open(&path);
-        let file = opened.map_err(|error| Error::io(&path, error))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let message = format!("another process is writing {}", path.display());
-                return Err(Error::new(ErrorKind::Conflict, message));
-            }
-            Err(TryLockError::Error(error)) => return Err(Error::io(&path, error)),
-        }
+        let file = locked(&path)?;
         file.set_len(0).map_err(|error| Error::io(&path, error))?;
         let part = Part {
             file: Arc::new(file),
@@ -172,6 +161,35 @@ impl Sink for TarSink {
         // A pipe that took only a part is broken for good: `at` moves away from `whole`.
         self.at += bytes.len() as u64;
         written.map_err(|error| Error::io(&self.label, error))
+    }
+}
+
+/// Opens the file `path` and locks it. It is opened again when it got another name, or none, in between:
+/// another writer ended then, and what it wrote must stay as it is.
+fn locked(path: &Path) -> Result<File> {
+    let failed = |error| Error::io(path, error);
+    loop {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let file = options.open(path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let message = format!("another process is writing {}", path.display());
+                return Err(Error::new(ErrorKind::Conflict, message));
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        let own = file.metadata().map_err(failed)?;
+        match fs::symlink_metadata(path) {
+            Ok(named) if (named.dev(), named.ino()) == (own.dev(), own.ino()) => return Ok(file),
+            Ok(named) if named.is_symlink() => {
+                let message = format!("{} is a link", path.display());
+                return Err(Error::new(ErrorKind::Unsafe, message));
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
     }
 }
 

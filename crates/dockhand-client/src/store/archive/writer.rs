@@ -103,9 +103,9 @@ impl ArchiveWriter {
         Ok(Turn(turn))
     }
 
-    fn check_layer(&self, media_type: &str) -> Result<()> {
+    fn check_layer(&self, blob: &Descriptor) -> Result<()> {
         match self.docker {
-            true => docker::check_layer(media_type, &self.label),
+            true => docker::check_layer(blob, &self.label),
             false => Ok(()),
         }
     }
@@ -168,7 +168,7 @@ impl Shelf for ArchiveWriter {
     }
 
     async fn write_blob(&self, blob: &Descriptor, source: Arc<dyn BlobSource>) -> Result<Moved> {
-        self.check_layer(&blob.media_type)?;
+        self.check_layer(blob)?;
         let mut turn = self.turn().await?;
         if self.written().content.contains_key(&blob.digest) {
             return Ok(Moved::Existed);

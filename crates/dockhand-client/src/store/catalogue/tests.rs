@@ -50,8 +50,23 @@ fn a_name_of_another_tool_moves_with_its_tag() {
     );
     catalogue.put(&manifest(2), &[tag("1")], &Naming::Tag, &[]);
     assert_eq!(found(&catalogue, "1"), Some(manifest(2).digest));
-    assert!(catalogue.untag(&tag("1"), "here").unwrap());
+    assert!(catalogue.untag(&tag("1"), &Naming::Tag, "here").unwrap());
     assert_eq!(found(&catalogue, "1"), None);
+    assert!(catalogue.find_digest(&manifest(2).digest).is_some());
+}
+
+#[test]
+fn a_tag_that_goes_takes_no_other_name_along() {
+    let mut catalogue = Catalogue::default();
+    let full = |name: &str| Naming::Full(name.to_owned());
+    catalogue.put(&manifest(1), &[tag("1")], &full("a"), &[]);
+    catalogue.put(&manifest(2), &[tag("1")], &full("b"), &[]);
+    catalogue.put(&manifest(3), &[tag("1")], &Naming::Tag, &[]);
+    assert!(catalogue.untag(&tag("1"), &Naming::Tag, "here").unwrap());
+    assert_eq!(catalogue.names(), "a:1, b:1");
+    assert!(!catalogue.untag(&tag("1"), &full("c"), "here").unwrap());
+    assert!(catalogue.untag(&tag("1"), &full("b"), "here").unwrap());
+    assert_eq!(catalogue.names(), "a:1");
     assert!(catalogue.find_digest(&manifest(2).digest).is_some());
 }
 
@@ -82,7 +97,7 @@ proptest! {
                 catalogue.put(&manifest(seed), &[tag(name)], &Naming::Tag, &[]);
                 model[place] = Some(seed);
             } else {
-                let there = catalogue.untag(&tag(name), "here").unwrap();
+                let there = catalogue.untag(&tag(name), &Naming::Tag, "here").unwrap();
                 prop_assert_eq!(there, model[place].take().is_some());
             }
             for (name, seed) in tags.iter().zip(model) {

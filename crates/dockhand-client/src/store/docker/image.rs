@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use dockhand_oci::{Digest, ImageRef, LinkKind, Manifest, ManifestKind, MediaType, Tag};
+use dockhand_oci::{
+    Descriptor, Digest, ImageRef, LinkKind, Manifest, ManifestKind, MediaType, Tag,
+};
 use serde::Serialize;
 
 use crate::store::catalogue::tagged;
@@ -79,10 +81,9 @@ pub(in crate::store) fn check_image(manifest: &Manifest, label: &str) -> Result<
         return Err(error.with_hint("choose one with --platform, or write an oci-archive:"));
     }
     for link in &manifest.links {
-        let media_type = link.descriptor.media_type.as_str();
         match link.kind {
-            LinkKind::Config => check_config(media_type, label)?,
-            LinkKind::Layer => check_layer(media_type, label)?,
+            LinkKind::Config => check_config(&link.descriptor.media_type, label)?,
+            LinkKind::Layer => check_layer(&link.descriptor, label)?,
             LinkKind::Manifest => {}
         }
     }
@@ -98,8 +99,17 @@ fn check_config(media_type: &str, label: &str) -> Result<()> {
     Err(error.with_hint("write an oci-archive:"))
 }
 
-/// Refuses layers that not every Docker can load.
-pub(in crate::store) fn check_layer(media_type: &str, label: &str) -> Result<()> {
+/// Refuses layers that not every Docker can load, and those that are elsewhere.
+pub(in crate::store) fn check_layer(layer: &Descriptor, label: &str) -> Result<()> {
+    if layer.is_nondistributable() {
+        let message = format!(
+            "{label} needs all layers, and {} is elsewhere",
+            layer.digest
+        );
+        let error = Error::new(ErrorKind::Unsupported, message);
+        return Err(error.with_hint("write an oci-archive:, which says where"));
+    }
+    let media_type = layer.media_type.as_str();
     if !media_type.ends_with("zstd") {
         return Ok(());
     }
