@@ -96,6 +96,13 @@ impl Rm {
         let usage =
             |message: &str, hint: &str| Err(Failure::usage(format!("{text} {message}")).hint(hint));
         let named = session.open_named(text).await?;
+        if self.prune && named.repository.is_some() {
+            return usage(
+                "is in a registry, which collects its garbage itself",
+                "leave --prune away; it is for layouts, oci:DIR",
+            )
+            .map(Some);
+        }
         let before = match &named.tag {
             Some(tag) if self.prune => {
                 let found = named.store.find(&Reference::Tag(tag.clone())).await?;

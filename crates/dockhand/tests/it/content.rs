@@ -24,8 +24,8 @@ fn a_layout_gives_back_what_nothing_needs() {
     assert!(said.contains("deleted oci:lay:2"), "{said}");
     assert_eq!(blobs("lay"), blobs("other"));
     bench.ok(&["validate", "oci:lay:1"]);
-    let error = bench.fails(1, &["rm", "%/app:1", "--prune"]);
-    assert!(error.contains("only layouts"), "{error}");
+    let error = bench.fails(2, &["rm", "%/app:1", "--prune"]);
+    assert!(error.contains("for layouts"), "{error}");
     bench.ok(&["exists", "%/app:1"]);
 }
 
