@@ -195,17 +195,19 @@ impl Sync {
                 return Err(Failure::usage(message).hint("name the repository alone"));
             }
             let from = session.open_on(&source, &entry.source).await?;
-            let (to, tags) = match (names_image(&entry.target), &from.reference) {
-                (false, Reference::Tag(tag)) => {
-                    let to = session.open_target(&target, &entry.target).await?;
-                    (to.store, vec![tag.clone()])
-                }
-                _ => {
-                    let to = session.create_on(&target, &entry.target, None).await?;
-                    (to.store, to.tags)
-                }
+            let to = match names_image(&entry.target) {
+                true => session.create_on(&target, &entry.target, None).await?,
+                false => session.open_target(&target, &entry.target).await?,
             };
-            (from.store, to, Which::Image(from.reference, tags))
+            if to.digest.is_some() {
+                let message = format!("{} has a digest, which no one can choose", entry.target);
+                return Err(Failure::usage(message).hint("name a tag, or the repository alone"));
+            }
+            let mut tags = to.tags;
+            if let (true, Reference::Tag(tag)) = (tags.is_empty(), &from.reference) {
+                tags.push(tag.clone());
+            }
+            (from.store, to.store, Which::Image(from.reference, tags))
         } else {
             let from = session.open_all(&source, &entry.source).await?;
             let to = session.open_target(&target, &entry.target).await?;

@@ -41,6 +41,9 @@ fn sync_of_an_image_copies_this_one() {
     assert_eq!(bench.ok(&["ls", "%/other"]), "stable\n");
     bench.ok(&["sync", &format!("%/app@{digest}"), "%/pinned:x"]);
     assert_eq!(bench.ok(&["ls", "%/pinned"]), "x\n");
+    bench.ok(&["sync", &format!("%/app@{digest}"), "%/bare"]);
+    bench.ok(&["exists", &format!("%/bare@{digest}")]);
+    assert_eq!(bench.ok(&["ls", "%/bare"]), "");
     bench.ok(&["sync", "%/app:1", "oci:lay"]);
     assert_eq!(bench.ok(&["ls", "oci:lay"]), "1\n");
     bench.ok(&["sync", "oci:lay:1", "%/back"]);
