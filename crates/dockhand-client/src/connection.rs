@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,9 @@ use secrecy::SecretString;
 use tracing::level_filters::LevelFilter;
 
 use crate::{BaseUrl, Error, Result};
+
+/// The least [`rate`](Connection::rate), in bytes a second.
+pub const RATE_MIN: u32 = 64 * 1024;
 
 /// Everything that a [`Client`](crate::Client) must know of a registry.
 #[derive(Clone)]
@@ -37,6 +41,9 @@ pub struct Connection {
     pub user_agent: String,
     /// The most requests at once.
     pub lanes: usize,
+    /// The most bytes a second, of all requests together: so many read, and so many sent. Not less than
+    /// [`RATE_MIN`], or a slow rate would be taken for silence.
+    pub rate: Option<NonZeroU32>,
     /// The least important events of this connection that `tracing` hears of.
     pub logging: LevelFilter,
 }
@@ -57,6 +64,7 @@ impl Connection {
             headers: HeaderMap::new(),
             user_agent: concat!("dockhand/", env!("CARGO_PKG_VERSION")).to_owned(),
             lanes: 32,
+            rate: None,
             logging: LevelFilter::TRACE,
         }
     }
@@ -86,6 +94,7 @@ impl fmt::Debug for Connection {
             .field("headers", &headers)
             .field("user_agent", &self.user_agent)
             .field("lanes", &self.lanes)
+            .field("rate", &self.rate)
             .finish()
     }
 }

@@ -3,6 +3,7 @@
 
 mod answer;
 mod failure;
+mod rate;
 mod redirect;
 mod request;
 mod retry;
@@ -24,6 +25,8 @@ pub(crate) use redirect::{resolve, same_origin};
 pub(crate) use request::{Body, Request};
 pub(crate) use retry::Patience;
 
+use rate::Rate;
+
 use crate::auth::{Authenticator, Scopes};
 use crate::{Connection, Error, ErrorKind, Event, Observer, Result};
 
@@ -34,6 +37,8 @@ pub(crate) struct Http {
     pub(crate) web: reqwest::Client,
     auth: Authenticator,
     lanes: Semaphore,
+    /// For what is read, and for what is sent.
+    rates: Option<[Arc<Rate>; 2]>,
     /// Until when nothing is sent, because the registry asked for a pause.
     pause: watch::Sender<Option<Instant>>,
     scheme: AtomicU8,
@@ -51,6 +56,9 @@ impl Http {
             web: transport::client(&connection)?,
             auth: Authenticator::new(&connection),
             lanes: Semaphore::new(connection.lanes.max(1)),
+            rates: connection
+                .rate
+                .map(|bytes| [Rate::new(bytes), Rate::new(bytes)]),
             pause: watch::Sender::new(None),
             scheme: AtomicU8::new(if guessed {
                 SCHEME_AS_GUESSED

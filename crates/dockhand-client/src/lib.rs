@@ -88,8 +88,8 @@ mod verify;
 pub use base_url::BaseUrl;
 pub use client::{Client, Extension, Ping};
 pub use connection::{
-    Auth, Connection, Credential, CredentialSource, ProxySettings, Retries, Timeouts, TlsSettings,
-    TokenSigner,
+    Auth, Connection, Credential, CredentialSource, ProxySettings, RATE_MIN, Retries, Timeouts,
+    TlsSettings, TokenSigner,
 };
 pub use connections::{Connections, Driver, Settings};
 pub use download::download;

@@ -1,11 +1,14 @@
 //! The flags that every command of the client takes, each with its environment variable.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, ValueEnum};
+use dockhand_client::RATE_MIN;
 use http::{HeaderName, HeaderValue};
 use jiff::SignedDuration;
 use secrecy::SecretString;
@@ -85,6 +88,9 @@ pub(crate) struct Patience {
     /// Longest wait that a registry may ask for before the next try [default: 2m]
     #[arg(long, global = true, value_name = "TIME", env = "DOCKHAND_MAX_WAIT", value_parser = duration)]
     pub max_wait: Option<Duration>,
+    /// Most bytes a second from a registry, and to one: 50M, 500K
+    #[arg(long, global = true, value_name = "SIZE", env = "DOCKHAND_RATE", value_parser = rate)]
+    pub rate: Option<NonZeroU32>,
 }
 
 #[derive(Args, Clone, Debug, Default)]
@@ -193,6 +199,18 @@ pub(crate) fn secret(text: &str) -> Result<SecretString, std::convert::Infallibl
     Ok(SecretString::from(text.to_owned()))
 }
 
+/// `50M`, `512KiB`: bytes a second.
+fn rate(text: &str) -> Result<NonZeroU32, String> {
+    let wrong = || format!("{text:?} is no number of bytes; write 50M or 512KiB");
+    let bytes = text.parse::<ByteSize>().map_err(|_| wrong())?.as_u64();
+    let least = u64::from(RATE_MIN);
+    if bytes < least {
+        return Err(format!("less than {} is too slow", ByteSize::b(least)));
+    }
+    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    NonZeroU32::new(bytes).ok_or_else(wrong)
+}
+
 /// `90`, `90s`, `1h 30m`, `7d`: seconds where no unit is written, days of 24 hours.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no length of time; write 30s, 5m, 12h or 7d");
@@ -226,6 +244,16 @@ mod tests {
         }
         for text in ["", "soon", "-5s", "5 parsecs"] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates() {
+        for (text, bytes) in [("50M", 50_000_000), ("512KiB", 524_288), ("8G", u32::MAX)] {
+            assert_eq!(rate(text).map(NonZeroU32::get), Ok(bytes), "{text}");
+        }
+        for text in ["", "fast", "0", "1K", "-5M"] {
+            assert!(rate(text).is_err(), "{text}");
         }
     }
 

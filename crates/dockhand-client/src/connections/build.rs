@@ -51,6 +51,7 @@ pub(super) fn connection(
         headers: headers(table)?,
         user_agent: table.user_agent.clone().unwrap_or(fresh.user_agent),
         lanes: table.lanes.map_or(fresh.lanes, std::num::NonZero::get),
+        rate: fresh.rate,
         logging: table.logging.level.map_or(fresh.logging, |level| level.0),
         base: fresh.base,
         resolve: fresh.resolve,

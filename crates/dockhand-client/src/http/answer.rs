@@ -1,5 +1,6 @@
 //! An answer: its head, and its body bounded in size and in time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::failure;
+use super::rate::Rate;
 use crate::{ByteStream, Error, ErrorKind, Result};
 
 /// How much of the body of a failed answer is read, in bytes.
@@ -25,6 +27,7 @@ pub(crate) struct Answer {
     /// The host that was asked for: not where a redirect led, which says nothing to the person.
     pub(crate) host: String,
     pub(crate) idle: Duration,
+    pub(super) rate: Option<Arc<Rate>>,
     pub(crate) attempts: u32,
 }
 
@@ -88,6 +91,7 @@ impl Answer {
     /// The same answer with its body in memory, at most `max` bytes of it.
     pub(crate) async fn in_memory(self, max: u64) -> Result<Self> {
         let (host, idle, attempts) = (self.host.clone(), self.idle, self.attempts);
+        let rate = self.rate.clone();
         let mut head = http::Response::builder()
             .status(self.status())
             .url(self.url().clone())
@@ -99,13 +103,15 @@ impl Answer {
             response: head.map(|()| bytes).into(),
             host,
             idle,
+            rate,
             attempts,
         })
     }
 
     /// The body as it comes; an error when nothing comes for too long.
     pub(crate) fn stream(self) -> ByteStream {
-        stream::unfold(Some(self), |state| async move {
+        let rate = self.rate.clone();
+        let stream = stream::unfold(Some(self), |state| async move {
             let mut answer = state?;
             let next = timeout(answer.idle, answer.response.chunk()).await;
             let error = match next {
@@ -115,8 +121,11 @@ impl Answer {
                 Err(_) => failure::silent(answer.idle),
             };
             Some((Err(error.at(answer.host.clone())), None))
-        })
-        .boxed()
+        });
+        match rate {
+            Some(rate) => rate.hold(stream.boxed()),
+            None => stream.boxed(),
+        }
     }
 
     /// The failure that this answer is.

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tokio::sync::watch;
 use url::Url;
 
+use super::rate::Rate;
 use crate::auth::Scopes;
 use crate::{BlobSource, Error, ErrorKind, Result};
 
@@ -114,6 +115,7 @@ impl Body {
         &self,
         headers: &mut HeaderMap,
         progress: watch::Sender<Sending>,
+        rate: Option<&Arc<Rate>>,
     ) -> Result<reqwest::Body> {
         let ended = move |ended| {
             let last = Instant::now();
@@ -135,7 +137,10 @@ impl Body {
                 length,
             } => {
                 headers.insert(CONTENT_LENGTH, HeaderValue::from(*length));
-                let stream = source.open(*offset).await?;
+                let mut stream = source.open(*offset).await?;
+                if let Some(rate) = rate {
+                    stream = rate.hold(stream);
+                }
                 Ok(bounded(stream, *length, ended))
             }
         }

@@ -73,7 +73,11 @@ impl Http {
             ended: false,
         };
         let (progress, watched) = watch::channel(started);
-        let body = request.body.open(&mut headers, progress).await?;
+        let (reading, sending) = match &self.rates {
+            Some([reading, sending]) => (Some(reading), Some(sending)),
+            None => (None, None),
+        };
+        let body = request.body.open(&mut headers, progress, sending).await?;
         let sent = self
             .web
             .request(request.method.clone(), url.clone())
@@ -94,6 +98,7 @@ impl Http {
             response: answered?,
             host: self.host(),
             idle: self.connection.timeouts.idle,
+            rate: reading.cloned(),
             attempts: 1,
         })
     }

@@ -9,7 +9,7 @@ use dockhand_client::credentials::{Chain, Environment};
 use dockhand_client::{Auth, Connection, Credential, Settings};
 use secrecy::SecretString;
 
-use crate::flags::{Access, Patience};
+use crate::flags::{Access, Patience, secret};
 use crate::report::{Failure, Kind};
 
 /// The longest password that is read, in bytes: some are tokens of a few KiB.
@@ -46,8 +46,8 @@ macro_rules! twin {
             #[arg(id = concat!($side, "username"), long = concat!($side, "username"), value_name = "NAME")]
             username: Option<String>,
             /// As --password, for this side
-            #[arg(id = concat!($side, "password"), long = concat!($side, "password"), value_name = "SECRET")]
-            password: Option<String>,
+            #[arg(id = concat!($side, "password"), long = concat!($side, "password"), value_name = "SECRET", value_parser = secret)]
+            password: Option<SecretString>,
             /// As --authfile, for this side
             #[arg(id = concat!($side, "authfile"), long = concat!($side, "authfile"), value_name = "FILE")]
             authfile: Option<PathBuf>,
@@ -80,7 +80,7 @@ macro_rules! twin {
                 access.insecure |= self.insecure;
                 if self.username.is_some() || self.password.is_some() {
                     access.username = self.username.clone();
-                    access.password = self.password.clone().map(SecretString::from);
+                    access.password = self.password.clone();
                     own = true;
                 }
                 own |= set(&mut access.authfile, &self.authfile);
@@ -209,6 +209,7 @@ pub(super) fn be_patient(patience: &Patience, connection: &mut Connection) {
     if let Some(jobs) = patience.jobs {
         connection.lanes = usize::from(jobs);
     }
+    connection.rate = patience.rate.or(connection.rate);
     if let Some(retries) = patience.retries {
         connection.retries.count = retries;
     }
