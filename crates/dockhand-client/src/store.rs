@@ -89,6 +89,14 @@ pub trait Store: Debug + Send + Sync {
     /// What it is called in messages: `registry.example/team/app`, `oci:dir`.
     fn name(&self) -> String;
 
+    /// What an image of it is called, as a [`Place`](crate::Place) reads it again.
+    fn named(&self, reference: &Reference) -> String {
+        match reference {
+            Reference::Tag(tag) => format!("{}:{tag}", self.name()),
+            Reference::Digest(digest) => format!("{}@{digest}", self.name()),
+        }
+    }
+
     /// The repository of a registry that this is, when it is one.
     fn origin(&self) -> Option<Origin> {
         None

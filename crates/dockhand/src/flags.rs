@@ -83,7 +83,7 @@ pub(crate) struct Patience {
     #[arg(long, global = true, value_name = "N", env = "DOCKHAND_RETRIES")]
     pub retries: Option<u32>,
     /// How long to wait for a connection, an answer, or the next byte: 20s, 2m [default: 10s, 60s, 30s]
-    #[arg(long, global = true, value_name = "TIME", env = "DOCKHAND_TIMEOUT", value_parser = duration)]
+    #[arg(long, global = true, value_name = "TIME", env = "DOCKHAND_TIMEOUT", value_parser = pause)]
     pub timeout: Option<Duration>,
     /// Longest wait that a registry may ask for before the next try [default: 2m]
     #[arg(long, global = true, value_name = "TIME", env = "DOCKHAND_MAX_WAIT", value_parser = duration)]
@@ -211,11 +211,20 @@ fn rate(text: &str) -> Result<NonZeroU32, String> {
     NonZeroU32::new(bytes).ok_or_else(wrong)
 }
 
-/// `90`, `90s`, `1h 30m`, `7d`: seconds where no unit is written, days of 24 hours.
+/// As [`duration`], but not nothing.
+pub(crate) fn pause(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("it must be longer than nothing".to_owned()),
+        pause => Ok(pause),
+    }
+}
+
+/// `0`, `90s`, `1h 30m`, `7d`: days of 24 hours. A number without a unit would be days to one and
+/// seconds to the other.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no length of time; write 30s, 5m, 12h or 7d");
-    if let Ok(seconds) = text.parse() {
-        return Ok(Duration::from_secs(seconds));
+    if text == "0" {
+        return Ok(Duration::ZERO);
     }
     if let Ok(read) = text.parse::<SignedDuration>() {
         return Duration::try_from(read).map_err(|_| wrong());
@@ -234,7 +243,7 @@ mod tests {
     #[test]
     fn lengths_of_time() {
         for (text, seconds) in [
-            ("90", 90),
+            ("0", 0),
             ("30s", 30),
             ("1h 30m", 5400),
             ("7d", 604_800),
@@ -242,7 +251,7 @@ mod tests {
         ] {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for text in ["", "soon", "-5s", "5 parsecs"] {
+        for text in ["", "soon", "30", "-5s", "5 parsecs"] {
             assert!(duration(text).is_err(), "{text}");
         }
     }

@@ -122,6 +122,18 @@ impl Failure {
         self.kind
     }
 
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Says also what it is about, unless that is said.
+    pub(crate) fn about(mut self, name: &str) -> Self {
+        if !self.message.is_empty() && !self.message.contains(name) {
+            self.message = format!("{name}: {}", self.message);
+        }
+        self
+    }
+
     /// What comes of doing `many` things of which some failed: the failures are told, and one is left to
     /// decide the exit code.
     ///
@@ -137,10 +149,15 @@ impl Failure {
             None => Ok(()),
             Some(only) if many <= 1 => Err(only),
             Some(last) => {
+                let kind = last.kind;
                 failures.push(last);
-                failures.into_iter().for_each(|one| one.tell(session));
                 let message = format!("{failed} of {many} failed");
-                Err(Self::plain(Kind::Partial, message))
+                let alike = failed == many && failures.iter().all(|one| one.kind == kind);
+                failures.into_iter().for_each(|one| one.tell(session));
+                Err(Self::plain(
+                    if alike { kind } else { Kind::Partial },
+                    message,
+                ))
             }
         }
     }

@@ -3,7 +3,9 @@
 
 mod access;
 mod drive;
+mod misread;
 mod place;
+mod replace;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +24,7 @@ use crate::report::{Failure, Kind};
 pub(crate) use access::{Side, Twins, read_secret};
 pub(crate) use drive::{Verb, With};
 pub(crate) use place::{Created, Named, Opened, is_registry, named};
+pub(crate) use replace::Replace;
 
 /// One run of a command.
 #[derive(Debug)]
@@ -195,7 +198,13 @@ impl Session {
 
     /// An image reference in full; without a registry in it, it is in that of the connection.
     pub(crate) fn image_ref(&self, side: &Side, text: &str) -> Result<ImageRef, Failure> {
-        let text = text.strip_prefix("docker://").unwrap_or(text);
+        let text = match text.strip_prefix("docker://") {
+            Some(rest) => rest,
+            None => match misread::misread(text) {
+                Some(failure) => return Err(failure),
+                None => text,
+            },
+        };
         let image: ImageRef = text.parse().map_err(dockhand_client::Error::from)?;
         let names_hub = ["docker.io/", "index.docker.io/"];
         let says_registry =

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::output::{count, size};
 use crate::platforms::Platforms;
 use crate::report::{Failure, Kind};
-use crate::session::{Created, Opened, Session, named};
+use crate::session::{Created, Opened, Replace, Session, named};
 
 // No doc comments: clap would take them for the help of the command.
 #[derive(Args, Clone, Debug, Default)]
@@ -34,6 +34,9 @@ pub(crate) struct How {
     /// Leave tags alone that are there already
     #[arg(short, long)]
     pub no_clobber: bool,
+    /// Write an archive anew although it has other images
+    #[arg(long, conflicts_with = "no_clobber")]
+    pub overwrite: bool,
     /// Only say what would be copied
     #[arg(long)]
     pub dry_run: bool,
@@ -43,6 +46,18 @@ pub(crate) struct How {
     /// Read everything back from the destination and verify it
     #[arg(long)]
     pub verify_deep: bool,
+}
+
+impl How {
+    /// What may become of an archive that is there.
+    pub(crate) fn replace(&self) -> Replace {
+        match (self.overwrite, self.no_clobber) {
+            (true, _) => Replace::Anything,
+            (_, true) => Replace::Nothing,
+            _ if self.dry_run => Replace::Anything,
+            _ => Replace::Same,
+        }
+    }
 }
 
 /// One copy.
@@ -68,6 +83,11 @@ impl Job {
         }
     }
 
+    /// What is copied, by its name.
+    pub(crate) fn source(&self) -> String {
+        named(&*self.from, &self.what)
+    }
+
     /// Refuses to write something else under a digest.
     async fn check_digest(&self) -> Result<(), Failure> {
         let Some(wanted) = self.digest else {
@@ -77,7 +97,7 @@ impl Job {
         if found == wanted {
             return Ok(());
         }
-        let name = named(&*self.from, &self.what);
+        let name = self.source();
         let message = format!("{name} is {found} and not {wanted}");
         Err(Failure::plain(Kind::Mismatch, message))
     }
@@ -92,7 +112,7 @@ pub(crate) struct Report {
     pub targets: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
-    /// What was done, or would be: `copied`, `unchanged`, `skipped`.
+    /// What was done, or would be: `copied`, `unchanged`, `skipped`; or `failed`.
     pub outcome: &'static str,
     pub dry_run: bool,
     pub manifests: u64,
@@ -100,6 +120,9 @@ pub(crate) struct Report {
     pub bytes_sent: u64,
     pub mounted: u64,
     pub existed: u64,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     /// The target by its digest.
     #[serde(skip)]
     pub pinned: Option<String>,
@@ -112,7 +135,7 @@ pub(crate) async fn run(
     what: &What,
     how: &How,
 ) -> Result<Report, Failure> {
-    let source = named(&*job.from, &job.what);
+    let source = job.source();
     job.check_digest().await?;
     if how.no_clobber {
         let wanted = job.tags.len();
@@ -154,6 +177,7 @@ pub(crate) async fn run(
         bytes_sent: copied.bytes_sent,
         mounted: copied.mounted,
         existed: copied.existed,
+        error: None,
         pinned: Some(named(&*job.to, &Reference::Digest(digest))),
     })
 }
@@ -223,6 +247,16 @@ fn targets(job: &Job, digest: Option<Digest>) -> Vec<String> {
 }
 
 impl Report {
+    /// What is told of a copy that failed.
+    pub(crate) fn failed(source: String, failure: &Failure) -> Self {
+        Self {
+            source,
+            outcome: "failed",
+            error: Some(failure.message().to_owned()),
+            ..Self::default()
+        }
+    }
+
     /// For people, on standard error.
     pub(crate) fn sentence(&self) -> String {
         let targets = self.targets.join(", ");

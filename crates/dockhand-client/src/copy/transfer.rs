@@ -119,7 +119,10 @@ async fn move_blob(
     let moved = to
         .put_blob(blob, counted, origin.as_ref())
         .await
-        .map_err(|error| error.doing(format!("copy the blob {} to {}", blob.digest, to.name())))?;
+        .map_err(|error| {
+            let (from, to) = (from.name(), to.name());
+            error.doing(format!("copy the blob {} from {from} to {to}", blob.digest))
+        })?;
     options.observer.event(&Event::Done(blob.clone(), moved));
     Ok(moved)
 }

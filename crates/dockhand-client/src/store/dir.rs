@@ -114,6 +114,10 @@ impl Shelf for Directory {
         format!("dir:{}", self.dir.display())
     }
 
+    fn holds_one(&self) -> bool {
+        true
+    }
+
     async fn catalogue(&self) -> Result<Arc<Catalogue>> {
         if self.written.lock().await.hides_the_old() {
             return Ok(Arc::default());

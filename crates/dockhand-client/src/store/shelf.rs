@@ -25,6 +25,11 @@ pub(crate) trait Shelf: Debug + Send + Sync {
         32
     }
 
+    /// Whether there is but one image, which needs no name.
+    fn holds_one(&self) -> bool {
+        false
+    }
+
     /// The whole name that a tag is a part of here, where tags are written so.
     fn whole_name(&self, _tag: &Tag) -> Option<ImageRef> {
         None
@@ -94,6 +99,18 @@ fn read_only(label: &str) -> Error {
 impl<S: Shelf> Store for S {
     fn name(&self) -> String {
         self.label()
+    }
+
+    fn named(&self, reference: &Reference) -> String {
+        let label = self.label();
+        match reference {
+            _ if self.holds_one() => label,
+            Reference::Tag(tag) => match self.whole_name(tag) {
+                Some(image) => format!("{label}:{image}"),
+                None => format!("{label}:{tag}"),
+            },
+            Reference::Digest(digest) => format!("{label}@{digest}"),
+        }
     }
 
     fn lanes(&self) -> usize {

@@ -74,7 +74,7 @@ impl Cp {
         for text in &self.destinations {
             let (text, more) = split_tags(text)?;
             let created = session
-                .create_on(&target, text, from.image.as_ref())
+                .create_over(&target, text, from.image.as_ref(), self.how.replace())
                 .await?;
             let mut job = Job::new(&from, created);
             job.tags.extend(more);
@@ -99,9 +99,13 @@ impl Cp {
         let tags = from.store.tags().await?;
         let lanes = session.lanes().unwrap_or(16);
         let tags = self.choice.choose(&from.store, tags, None, lanes).await?;
+        let names: Vec<Tag> = tags.iter().map(|one| one.tag.clone()).collect();
         let mut jobs = Vec::new();
         for text in &self.destinations {
-            let to = session.open_target(&target, text).await?.store;
+            let to = session
+                .open_target(&target, text, &names, self.how.replace())
+                .await?
+                .store;
             jobs.extend(tags.iter().map(|one| Job {
                 from: Arc::clone(&from.store),
                 what: Reference::Tag(one.tag.clone()),
@@ -145,17 +149,24 @@ pub(super) async fn run_all(
     } else {
         TAGS_AT_ONCE
     };
-    let running = stream::iter(jobs).map(|job| transfer::run(session, job, what, how));
-    let results: Vec<Result<Report, Failure>> = running.buffered(at_once).collect().await;
+    let running = stream::iter(jobs).map(|job| async move {
+        let source = job.source();
+        (source, transfer::run(session, job, what, how).await)
+    });
+    let results: Vec<(String, Result<Report, Failure>)> = running.buffered(at_once).collect().await;
     let mut reports = Vec::new();
     let mut failures = Vec::new();
-    for result in results {
+    for (source, result) in results {
         match result {
             Ok(report) => {
                 session.note(&report.sentence());
                 reports.push(report);
             }
-            Err(failure) => failures.push(failure),
+            Err(failure) => {
+                let failure = failure.about(&source);
+                reports.push(Report::failed(source, &failure));
+                failures.push(failure);
+            }
         }
     }
     if failures.is_empty() && !how.dry_run {

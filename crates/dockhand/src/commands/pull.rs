@@ -51,13 +51,18 @@ impl Verb for Pull {
                     .hint("say --format oci, or pull one by one"),
             );
         }
+        let stream = self.to == Path::new("-");
+        if stream && matches!(form, Form::Oci | Form::Dir) {
+            let message = "a folder cannot be written to standard output";
+            return Err(Failure::usage(message).hint("say --format oci-archive or docker"));
+        }
         let target = place(form, &self.to)?;
         let side = Side::of(&session.flags.access);
         let mut jobs = Vec::new();
         for image in &self.images {
             let from = session.open_on(&side, image).await?;
             let to = session
-                .create_on(&side, &target, from.image.as_ref())
+                .create_over(&side, &target, from.image.as_ref(), self.how.replace())
                 .await?;
             jobs.push(Job::new(&from, to));
         }

@@ -1,7 +1,7 @@
 //! `dockhand repos`: the repositories of a registry.
 
 use clap::Args;
-use dockhand_client::Page;
+use dockhand_client::{Error, ErrorKind, Page};
 use dockhand_oci::RepoName;
 use futures_util::{StreamExt, TryStreamExt};
 
@@ -35,7 +35,17 @@ impl Verb for Repos {
             ..Page::default()
         };
         let names = client.catalog(page).take(self.limit.unwrap_or(usize::MAX));
-        let names: Vec<RepoName> = names.try_collect().await?;
+        let names: Result<Vec<RepoName>, Error> = names.try_collect().await;
+        let names = names.map_err(|error| {
+            let absent = error.kind() == ErrorKind::NotFound;
+            let repository = self.registry.filter(|text| absent && text.contains('/'));
+            match repository {
+                Some(text) => Failure::from(error).hint(format!(
+                    "`dockhand ls {text}` lists the tags of a repository"
+                )),
+                None => error.into(),
+            }
+        })?;
         print(session, &client.host(), &names, self.full_ref)
     }
 }

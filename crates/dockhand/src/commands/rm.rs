@@ -1,13 +1,17 @@
 //! `dockhand rm`: takes away a tag, a manifest, or a whole repository.
 
 use clap::Args;
-use dockhand_client::Store;
-use dockhand_oci::{Digest, Reference, Tag};
+use dockhand_client::{Error, Store};
+use dockhand_oci::{Digest, MediaType, Reference, Tag};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 
 use crate::output::{count, size};
 use crate::report::{Failure, Kind};
 use crate::session::{Named, Session, Verb, named};
+
+/// How many tags are looked at at once.
+const LOOKS: usize = 16;
 
 /// Delete tags, manifests, or a whole repository
 ///
@@ -162,18 +166,8 @@ impl Rm {
         store.resolve(&reference).await?;
         let tags = tags_of(place, digest).await?;
         if !self.yes && !self.dry_run {
-            let names: Vec<&str> = tags.iter().map(Tag::as_str).collect();
-            let with = match names.len() as u64 {
-                0 => "no tag names it".to_owned(),
-                many => format!(
-                    "{} would go with it: {}",
-                    count(many, "tag"),
-                    names.join(", ")
-                ),
-            };
-            let message = format!("{} was not deleted; {with}", named(store, &reference));
-            let hint = "say --yes to delete it all the same, or name a tag to delete that alone";
-            return Err(Failure::usage(message).hint(hint));
+            let listed = indexes_with(store, digest).await?;
+            return Err(refused(&named(store, &reference), &tags, &listed));
         }
         if !self.dry_run {
             store.delete_manifest(&digest).await?;
@@ -212,6 +206,53 @@ impl Rm {
             dry_run: self.dry_run,
         }
     }
+}
+
+/// Why a manifest is not deleted without `--yes`: what names it, and what consists of it.
+fn refused(name: &str, tags: &[Tag], listed: &[Tag]) -> Failure {
+    let names = |tags: &[Tag]| {
+        let names: Vec<&str> = tags.iter().map(Tag::as_str).collect();
+        names.join(", ")
+    };
+    let mut why = Vec::new();
+    if !tags.is_empty() {
+        let many = count(tags.len() as u64, "tag");
+        why.push(format!("{many} would go with it: {}", names(tags)));
+    }
+    if !listed.is_empty() {
+        why.push(format!(
+            "it is a part of {}, which would break",
+            names(listed)
+        ));
+    }
+    if why.is_empty() {
+        why.push("no tag names it".to_owned());
+    }
+    let hint = match tags.is_empty() {
+        true => "say --yes to delete it all the same",
+        false => "say --yes to delete it all the same, or name a tag to delete that alone",
+    };
+    Failure::usage(format!("{name} was not deleted; {}", why.join("; "))).hint(hint)
+}
+
+/// The tags of indexes that list a manifest.
+async fn indexes_with(store: &dyn Store, digest: Digest) -> Result<Vec<Tag>, Failure> {
+    let tags = store.tags().await?;
+    let looks = stream::iter(tags).map(|tag| async move {
+        let reference = Reference::Tag(tag.clone());
+        let found = store.find(&reference).await?;
+        let is_index = found.is_some_and(|found| {
+            [MediaType::OCI_INDEX, MediaType::DOCKER_LIST].contains(&found.media_type.as_str())
+        });
+        if !is_index {
+            return Ok(None);
+        }
+        let links = store.manifest(&reference).await?.parse()?.links;
+        let lists = links.iter().any(|link| link.descriptor.digest == digest);
+        Ok::<_, Error>(lists.then_some(tag))
+    });
+    let listed: Vec<Option<Tag>> = looks.buffered(LOOKS).try_collect().await?;
+    Ok(listed.into_iter().flatten().collect())
 }
 
 /// The tags that name a manifest.

@@ -15,10 +15,10 @@ use dockhand_oci::{Digest, Reference, Tag};
 use regex::Regex;
 use serde::Serialize;
 
-use crate::flags::duration;
+use crate::flags::pause;
 use crate::output::count;
 use crate::report::{Failure, Kind};
-use crate::session::{Session, Twins, Verb};
+use crate::session::{Replace, Session, Twins, Verb};
 use crate::tags::Choice;
 use crate::transfer::What;
 use file::Entry;
@@ -55,7 +55,7 @@ pub(crate) struct Sync {
     #[arg(long)]
     force: bool,
     /// Do it again and again, with so much time between; what failed is told, and tried the next time
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = pause)]
     watch: Option<Duration>,
     #[command(flatten)]
     twins: Twins,
@@ -175,7 +175,20 @@ impl Sync {
                 digest_tags: self.what.digest_tags,
                 prune: self.prune,
             }]),
-            None if path.is_file() => file::read(path),
+            None if path.is_file() => {
+                if !self.choice.is_everything() || !self.what.platforms.list().is_empty() {
+                    let message = "what to copy is said in the file, entry by entry";
+                    let hint =
+                        "move the filters and platforms there, below defaults if they are for all";
+                    return Err(Failure::usage(message).hint(hint));
+                }
+                let mut entries = file::read(path)?;
+                for entry in &mut entries {
+                    entry.referrers |= self.what.referrers;
+                    entry.digest_tags |= self.what.digest_tags;
+                }
+                Ok(entries)
+            }
             None => {
                 let message = format!("there is no file {:?}, and no destination", self.source);
                 let hint = "write `dockhand sync FILE` or `dockhand sync SOURCE DESTINATION`";
@@ -197,7 +210,11 @@ impl Sync {
             let from = session.open_on(&source, &entry.source).await?;
             let to = match names_image(&entry.target) {
                 true => session.create_on(&target, &entry.target, None).await?,
-                false => session.open_target(&target, &entry.target).await?,
+                false => {
+                    session
+                        .open_target(&target, &entry.target, &[], Replace::Same)
+                        .await?
+                }
             };
             if to.digest.is_some() {
                 let message = format!("{} has a digest, which no one can choose", entry.target);
@@ -210,7 +227,9 @@ impl Sync {
             (from.store, to.store, Which::Image(from.reference, tags))
         } else {
             let from = session.open_all(&source, &entry.source).await?;
-            let to = session.open_target(&target, &entry.target).await?;
+            let to = session
+                .open_target(&target, &entry.target, &[], Replace::Same)
+                .await?;
             (from.store, to.store, Which::Tags(Arc::new(entry.choice)))
         };
         Ok(Job {

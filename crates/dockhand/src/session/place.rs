@@ -6,6 +6,7 @@ use std::sync::Arc;
 use dockhand_client::{Client, Error, ErrorKind, Place, Repository, Store};
 use dockhand_oci::{Digest, ImageRef, Reference, Tag};
 
+use super::replace::{self, Replace};
 use crate::report::{Failure, Kind};
 use crate::session::{Session, Side};
 
@@ -31,10 +32,7 @@ impl Opened {
 
 /// What something in a place is called in messages and answers: `registry/team/app:1`.
 pub(crate) fn named(store: &dyn Store, reference: &Reference) -> String {
-    match reference {
-        Reference::Tag(tag) => format!("{}:{tag}", store.name()),
-        Reference::Digest(digest) => format!("{}@{digest}", store.name()),
-    }
+    store.named(reference)
 }
 
 /// A place to write to.
@@ -186,6 +184,17 @@ impl Session {
         text: &str,
         like: Option<&ImageRef>,
     ) -> Result<Created, Failure> {
+        self.create_over(side, text, like, Replace::default()).await
+    }
+
+    /// As [`Session::create_on`], with what may become of an archive that is there.
+    pub(crate) async fn create_over(
+        &self,
+        side: &Side,
+        text: &str,
+        like: Option<&ImageRef>,
+        replace: Replace,
+    ) -> Result<Created, Failure> {
         let mut meant = self.meant(side, text)?;
         if let Some(like) = like {
             meant.place = meant.place.named_after(like);
@@ -194,6 +203,7 @@ impl Session {
             self.take_stdout();
         }
         let (store, tags) = meant.place.create(&meant.registries()).await?;
+        replace::check(&meant.place, &tags, replace).await?;
         Ok(Created {
             store,
             repository: meant.repository(),
@@ -202,10 +212,24 @@ impl Session {
         })
     }
 
-    /// Opens a place on one side of a copy to write many images to.
-    pub(crate) async fn open_target(&self, side: &Side, text: &str) -> Result<Created, Failure> {
+    /// Opens a place on one side of a copy to write many images to: under `tags`, as far as they are known.
+    pub(crate) async fn open_target(
+        &self,
+        side: &Side,
+        text: &str,
+        tags: &[Tag],
+        replace: Replace,
+    ) -> Result<Created, Failure> {
         let meant = self.meant(side, text)?;
         refuse_image(&meant, text)?;
+        if matches!(meant.place, Place::Directory(_)) {
+            let message = format!("{text} holds one image, and many were to be written");
+            return Err(Failure::usage(message).hint("a layout takes many: write oci:DIR"));
+        }
+        if writes_to_stdout(&meant.place) {
+            self.take_stdout();
+        }
+        replace::check(&meant.place, tags, replace).await?;
         Ok(Created {
             store: meant.place.create(&meant.registries()).await?.0,
             repository: meant.repository(),

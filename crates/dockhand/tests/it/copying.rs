@@ -220,3 +220,85 @@ fn progress_is_told_on_standard_error_alone() {
     let quiet = bench.run(&["cp", "%/app:1", &target, "--quiet", "--force"]);
     assert!(quiet.stderr.is_empty(), "{}", text(&quiet.stderr));
 }
+
+#[test]
+fn what_is_there_is_not_lost_to_an_archive() {
+    let bench = Bench::new();
+    bench.index("app:1");
+    bench.image("app:2", Made::default());
+    let archive = bench.path().join("x.tar");
+    bench.ok(&["pull", "%/app:1", "-o", "x.tar"]);
+    // The same again loses nothing.
+    bench.ok(&["pull", "%/app:1", "-o", "x.tar"]);
+    let before = std::fs::read(&archive).unwrap();
+    let error = bench.fails(1, &["pull", "%/app:2", "-o", "x.tar"]);
+    assert!(
+        error.contains("1 in it would be lost") && error.contains("--overwrite"),
+        "{error}"
+    );
+    bench.fails(1, &["cp", "-n", "%/app:1", "oci-archive:x.tar"]);
+    assert!(std::fs::read(&archive).unwrap() == before);
+    bench.ok(&["pull", "%/app:2", "-o", "x.tar", "--overwrite"]);
+    std::fs::write(bench.path().join("mine.tar"), "not an image").unwrap();
+    let error = bench.fails(1, &["pull", "%/app:1", "-o", "mine.tar"]);
+    assert!(error.contains("no archive of images"), "{error}");
+    bench.ok(&["cp", "-a", "%/app", "oci-archive:all.tar"]);
+    bench.ok(&["cp", "-a", "%/app", "oci-archive:all.tar"]);
+    let error = bench.fails(2, &["cp", "-a", "%/app", "dir:one"]);
+    assert!(error.contains("holds one image"), "{error}");
+    bench.fails(2, &["pull", "%/app:1", "-o", "-", "--format", "dir"]);
+    // What is printed is what the next command takes.
+    for place in ["dir:one", "docker-archive:d.tar:team/app:1", "oci:lay:1"] {
+        let printed = bench.ok(&["cp", "%/app:2", place]);
+        bench.ok(&["digest", printed.trim()]);
+        let told = bench.json(&["cp", "%/app:2", place, "--force"]);
+        bench.ok(&["digest", told[0]["targets"][0].as_str().unwrap()]);
+    }
+}
+
+#[test]
+fn each_failure_of_many_copies_is_told_with_its_name() {
+    let (bench, _folder, there) = two();
+    bench.image("app:1", Made::default());
+    let (_, children) = bench.index("app:2");
+    let error = bench.fails(2, &["rm", &format!("%/app@{}", children[1])]);
+    assert!(
+        error.contains("it is a part of 2, which would break"),
+        "{error}"
+    );
+    bench.ok(&["rm", &format!("%/app@{}", children[1]), "--yes"]);
+    let target = format!("{}/app", there.host());
+    let output = bench.run(&["cp", "-a", "%/app", &target, "--json"]);
+    assert_eq!(output.status.code(), Some(9), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("app:2"),
+        "{}",
+        text(&output.stderr)
+    );
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told[0]["outcome"], "copied");
+    assert_eq!(told[1]["outcome"], "failed");
+    assert!(told[1]["error"].as_str().unwrap().contains("404"), "{told}");
+    // All of one kind keep the code of their kind.
+    bench.fails(3, &["rm", "%/none:1", "%/none:2"]);
+}
+
+#[test]
+fn filters_do_not_go_with_a_file_of_sync() {
+    let bench = Bench::new();
+    std::fs::write(bench.path().join("plan.yaml"), "sync: []\n").unwrap();
+    for flag in [
+        ["--match", "x"],
+        ["--newest", "1"],
+        ["--platform", "linux/amd64"],
+    ] {
+        let error = bench.fails(2, &["sync", "plan.yaml", flag[0], flag[1]]);
+        assert!(error.contains("in the file"), "{error}");
+    }
+    let error = bench.fails(2, &["ls", "%"]);
+    assert!(error.contains("names a registry"), "{error}");
+    let error = bench.fails(2, &["digest", "plan.yaml"]);
+    assert!(error.contains("./plan.yaml"), "{error}");
+    let error = bench.fails(2, &["exists", "%/app", "--older-than", "30"]);
+    assert!(error.contains("30s"), "{error}");
+}

@@ -1,0 +1,77 @@
+//! Texts that would pass for images of Docker Hub, and are something else.
+
+use std::path::Path;
+
+use crate::report::Failure;
+
+/// Places of skopeo that are not to be had here: what a daemon or a builder keeps for itself.
+const FOREIGN: &[&str] = &[
+    "containers-storage:",
+    "docker-daemon:",
+    "ostree:",
+    "sif:",
+    "tarball:",
+];
+
+/// Why a text that names no registry is hardly meant as an image of Docker Hub.
+pub(super) fn misread(text: &str) -> Option<Failure> {
+    if let Some(foreign) = FOREIGN.iter().find(|word| text.starts_with(*word)) {
+        let message = format!("{text:?}: places of the kind {foreign} are not supported");
+        return Some(Failure::usage(message).hint(
+            "write the image to a file first (`podman save`, `docker save`) and name that: docker-archive:FILE",
+        ));
+    }
+    if text.contains('/') {
+        return None;
+    }
+    let (name, port) = text.split_once(':').unwrap_or((text, ""));
+    let is_host = name.contains('.') || (name == "localhost" && !port.is_empty());
+    let is_file = Path::new(text).is_file()
+        || ["oci-layout", "index.json", "manifest.json"]
+            .iter()
+            .any(|inside| Path::new(text).join(inside).is_file());
+    if is_file {
+        let message = format!("{text:?} is a file or folder here, and no image of a registry");
+        let hint = format!("write ./{text} for what is here, docker://{text} for the image");
+        return Some(Failure::usage(message).hint(hint));
+    }
+    if is_host && (port.is_empty() || port.parse::<u16>().is_ok()) {
+        let message = format!("{text:?} names a registry, and no repository in it");
+        let hint = format!(
+            "write {text}/REPOSITORY; `dockhand repos {text}` lists them; write ./{text} for a file"
+        );
+        return Some(Failure::usage(message).hint(hint));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_image_of_docker_hub() {
+        for text in [
+            "127.0.0.1:7101",
+            "localhost:5000",
+            "registry.example",
+            "registry.example:443",
+            "image.tar",
+            "docker-daemon:app:1",
+            "containers-storage:localhost/app",
+        ] {
+            assert!(misread(text).is_some(), "{text}");
+        }
+        for text in [
+            "debian",
+            "debian:12",
+            "debian:12.5",
+            "localhost",
+            "team/app:1.0",
+            "127.0.0.1:7101/app",
+            "registry.example/app",
+        ] {
+            assert!(misread(text).is_none(), "{text}");
+        }
+    }
+}
