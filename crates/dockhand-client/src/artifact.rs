@@ -8,7 +8,7 @@ mod pull;
 mod tree;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -76,15 +76,13 @@ impl Artifact {
             let hint = "say --artifact-type application/vnd.example.thing.v1";
             return Err(Error::new(ErrorKind::Invalid, message).with_hint(hint));
         }
+        let titles = self.titles()?;
         let config = match &self.config {
             Some(file) => push_file(store, file, None, observer).await?,
             None => push_empty(store).await?,
         };
-        let pushed = stream::iter(&self.files).map(|file| async move {
-            let title = match &file.title {
-                Some(title) => title.clone(),
-                None => paths::title(&file.path)?,
-            };
+        let files = self.files.iter().zip(titles);
+        let pushed = stream::iter(files).map(|(file, title)| async move {
             match file.path.is_dir() {
                 true => push_folder(store, file, title, observer).await,
                 false => push_file(store, file, Some(title), observer).await,
@@ -97,6 +95,33 @@ impl Artifact {
         let manifest = self.manifest(&config, &layers);
         store.put_manifest(&manifest, tags).await?;
         Ok(manifest)
+    }
+
+    /// What the files are called, each in its own place: else nobody could pull them.
+    fn titles(&self) -> Result<Vec<String>> {
+        let mut titles = Vec::new();
+        let mut places: BTreeMap<PathBuf, bool> = BTreeMap::new();
+        for file in &self.files {
+            let title = match &file.title {
+                Some(title) => title.clone(),
+                None => paths::title(&file.path)?,
+            };
+            let place = paths::inside(Path::new(""), &title)?;
+            let folder = file.path.is_dir();
+            let taken = { places.iter() }.any(|(other, is_folder)| {
+                *other == place
+                    || (*is_folder && place.starts_with(other))
+                    || (folder && other.starts_with(&place))
+            });
+            if taken {
+                let message = format!("two files would be called {title:?}, or lie in it");
+                let hint = "name each file once, and none of a folder that is named too";
+                return Err(Error::new(ErrorKind::Invalid, message).with_hint(hint));
+            }
+            places.insert(place, folder);
+            titles.push(title);
+        }
+        Ok(titles)
     }
 
     fn manifest(&self, config: &Descriptor, layers: &[Descriptor]) -> RawManifest {

@@ -227,3 +227,29 @@ async fn a_file_named_as_another_one_grows_comes_out_whole() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_nobody_could_pull_is_not_pushed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    let path = |name: &str| folder.path().join(name);
+    std::fs::create_dir(path("d")).unwrap();
+    for name in ["a", "b", "d/a"] {
+        std::fs::write(path(name), name).unwrap();
+    }
+    for files in [
+        [file(&path("a"), "x"), file(&path("b"), "./x")],
+        [file(&path("d"), "d"), file(&path("d/a"), "d/a")],
+        [file(&path("d/a"), "d/a"), file(&path("d"), "d")],
+        [file(&path("a"), "x"), file(&path("b"), "../x")],
+    ] {
+        let artifact = Artifact {
+            artifact_type: Some("x/y".into()),
+            files: files.to_vec(),
+            ..Artifact::default()
+        };
+        let refused = artifact.push(&store, &[], &Unobserved).await.unwrap_err();
+        let kinds = [ErrorKind::Invalid, ErrorKind::Unsafe];
+        assert!(kinds.contains(&refused.kind()), "{refused}");
+    }
+}

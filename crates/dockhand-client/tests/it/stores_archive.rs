@@ -131,6 +131,24 @@ async fn entries_that_lead_out_of_the_archive_are_refused() {
 }
 
 #[tokio::test]
+async fn an_archive_of_endless_headers_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.tar");
+    written(&path).await;
+    let content = std::fs::read(&path).unwrap();
+    let long = vec![b'x'; 3 << 20];
+    for kind in [tar::EntryType::GNULongName, tar::EntryType::XHeader] {
+        let bomb = tar_of(&[("././@LongLink", kind, "", &long)]);
+        // In front of the end of an archive that is good otherwise.
+        let entries = content.len() - 1024;
+        let whole = [&bomb[..bomb.len() - 1024], &content[..entries], &[0; 1024]].concat();
+        std::fs::write(&path, whole).unwrap();
+        let error = Archive::open(&path).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsafe, "{error}");
+    }
+}
+
+#[tokio::test]
 async fn an_archive_has_its_name_only_when_it_is_whole() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deep/x.tar");

@@ -1,8 +1,11 @@
 //! What is where in a tar file.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,6 +19,11 @@ use crate::{Error, ErrorKind, Result};
 const ENTRIES_MAX: usize = 1_000_000;
 /// The most links that lead from one to the next.
 const HOPS_MAX: usize = 8;
+/// How many bytes may stand between the contents of two entries. The tar crate reads them into memory,
+/// whatever their length; a name and its extended headers have some thousand.
+const HEADERS_MAX: u64 = 1024 * 1024;
+/// How many bytes all names may have together.
+const NAMES_MAX: usize = 128 * 1024 * 1024;
 
 /// A part of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,13 +80,21 @@ impl Tarball {
         let length = file.metadata().map_err(|error| Error::io(&label, error))?;
         let length = length.len();
         let mut entries = HashMap::new();
-        let mut archive = tar::Archive::new(&file);
-        let broken = |error: std::io::Error| {
-            malformed(&label, "this is no tar archive, or it is damaged").with_source(error)
+        let left = Rc::new(Cell::new(HEADERS_MAX));
+        let mut archive = tar::Archive::new(Headers {
+            file: &file,
+            left: Rc::clone(&left),
+        });
+        let broken = |error: io::Error| match error.kind() {
+            io::ErrorKind::QuotaExceeded => refused(&label, "", "has endless headers"),
+            _ => malformed(&label, "this is no tar archive, or it is damaged").with_source(error),
         };
+        let mut names = 0;
         for entry in archive.entries_with_seek().map_err(broken)? {
+            left.set(HEADERS_MAX);
             let entry = entry.map_err(broken)?;
             let name = inside(&label, "", &entry.path_bytes())?;
+            names += name.len();
             let slice = Slice {
                 at: entry.raw_file_position(),
                 size: entry.size(),
@@ -101,8 +117,10 @@ impl Tarball {
                 _ => return Err(refused(&label, &name, "is neither file nor folder")),
             };
             entries.insert(name, found);
-            if entries.len() > ENTRIES_MAX {
-                let message = format!("{label} has more than {ENTRIES_MAX} entries");
+            if entries.len() > ENTRIES_MAX || names > NAMES_MAX {
+                let message = format!(
+                    "{label} has more than {ENTRIES_MAX} entries, or {NAMES_MAX} bytes of names"
+                );
                 return Err(Error::new(ErrorKind::Unsafe, message));
             }
         }
@@ -167,6 +185,33 @@ impl Tarball {
             Some((name, _)) => Err(refused(&self.label, name, "is a link")),
             None => Ok(()),
         }
+    }
+}
+
+/// A tar file of which the headers are read, and nothing endless: what is between is sought past.
+struct Headers<'a> {
+    file: &'a File,
+    left: Rc<Cell<u64>>,
+}
+
+impl Read for Headers<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.left.get();
+        if left == 0 && !buffer.is_empty() {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        let length = buffer
+            .len()
+            .min(usize::try_from(left).unwrap_or(usize::MAX));
+        let read = self.file.read(&mut buffer[..length])?;
+        self.left.set(left - read as u64);
+        Ok(read)
+    }
+}
+
+impl Seek for Headers<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
     }
 }
 
