@@ -16,7 +16,7 @@ const LANES: usize = 32;
 const MANIFESTS_MAX: usize = 20_000;
 /// The most bytes that the manifests of one graph may have together, because they are in memory until
 /// the blobs have moved. Those of the largest real indexes have some ten million.
-const BYTES_MAX: usize = 256 * 1024 * 1024;
+const BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// An image or artifact with all it needs.
 #[derive(Debug)]
@@ -48,12 +48,11 @@ pub(super) async fn read(
     let mut blobs = BTreeSet::new();
     let mut met: Vec<RawManifest> = Vec::new();
     let mut lists: HashMap<Digest, Vec<Digest>> = HashMap::new();
-    let mut bytes = 0;
+    let mut bytes = root.bytes.len() as u64;
     let mut level = vec![root];
     while !level.is_empty() {
         let mut children: Vec<Descriptor> = Vec::new();
         for manifest in &level {
-            bytes += manifest.bytes.len();
             let parsed = manifest.parse().map_err(|error| {
                 error.doing(format!(
                     "read the manifest {} from {}",
@@ -67,6 +66,8 @@ pub(super) async fn read(
                     let list = lists.entry(manifest.digest).or_default();
                     list.push(descriptor.digest);
                     if seen.insert(descriptor.digest) {
+                        // Before it is read: one of another length is refused.
+                        bytes = bytes.saturating_add(descriptor.size);
                         children.push(descriptor);
                     }
                 } else if !descriptor.is_nondistributable() && blobs.insert(descriptor.digest) {
