@@ -30,3 +30,4 @@ mod stores_place;
 mod stores_prune;
 mod syncs;
 mod tars;
+mod validating;

@@ -8,7 +8,7 @@ use crate::output::{count, printable, size};
 use crate::report::{Failure, Kind};
 use crate::session::{Session, Verb};
 
-/// Check that an image is whole: each manifest readable, each blob what its digest says
+/// Check that an image is whole: each manifest readable, each blob what its digest says, each layer what its config says
 ///
 /// Exits with 7 when it is not.
 #[derive(Args, Clone, Debug)]
