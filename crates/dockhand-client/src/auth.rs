@@ -6,6 +6,7 @@ mod token;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -27,13 +28,27 @@ pub(crate) struct Authenticator {
     /// What the registry asked for last, so that later requests need not be refused first.
     known: RwLock<Option<Challenge>>,
     tokens: Mutex<HashMap<Key, Slot>>,
+    /// For what more the registry wanted a token than was asked for.
+    widened: Mutex<HashMap<Scopes, Scopes>>,
     credentials: Mutex<HashMap<Option<RepoName>, Option<Credential>>>,
 }
 
 /// What a token is for: the service that gives it and what it allows.
 type Key = (String, Option<String>, Scopes);
 /// A token, fetched by one while others wait for it.
-type Slot = Arc<Mutex<Option<Token>>>;
+type Slot = Arc<Mutex<Fetched>>;
+
+/// What came of fetching a token.
+#[derive(Default)]
+struct Fetched {
+    token: Option<Token>,
+    /// When it failed last: whoever waited meanwhile need not wait for the same again.
+    failed: Option<(Instant, Error)>,
+}
+
+/// More tokens, or wishes of the registry, than this are forgotten: a registry that names another service
+/// each time could fill the memory.
+const KEPT_MAX: usize = 10_000;
 
 impl Authenticator {
     pub(crate) fn new(connection: &Connection) -> Self {
@@ -41,6 +56,7 @@ impl Authenticator {
             auth: connection.auth.clone(),
             known: RwLock::new(None),
             tokens: Mutex::default(),
+            widened: Mutex::default(),
             credentials: Mutex::default(),
         }
     }
@@ -76,7 +92,10 @@ impl Authenticator {
                     Some(Challenge::Basic) => self.basic(http, scopes).await,
                     Some(Challenge::Bearer(_)) if scopes.is_empty() => Ok(None),
                     Some(Challenge::Bearer(to)) => {
-                        self.token(http, &to, scopes, None).await.map(Some)
+                        let wanted = self.widened.lock().await.get(scopes).cloned();
+                        let wanted = wanted.unwrap_or_else(|| scopes.clone());
+                        let token = self.token(http, &to, scopes, &wanted, None).await;
+                        token.map(Some)
                     }
                 }
             }
@@ -100,8 +119,8 @@ impl Authenticator {
                 Challenge::Basic => self.basic(http, scopes).await?,
                 Challenge::Bearer(to) => {
                     let asked = Scopes::parse(to.scope.as_deref().unwrap_or_default());
-                    let wanted = scopes.clone().and(asked);
-                    Some(self.token(http, to, &wanted, used).await?)
+                    let wanted = self.widen(scopes, asked).await;
+                    Some(self.token(http, to, scopes, &wanted, used).await?)
                 }
             };
             if header.is_some() && header.as_ref() != used {
@@ -112,6 +131,18 @@ impl Authenticator {
         Ok(None)
     }
 
+    /// What a token must allow for `scopes` when the registry asks for `asked`, now and later.
+    async fn widen(&self, scopes: &Scopes, asked: Scopes) -> Scopes {
+        let mut widened = self.widened.lock().await;
+        let before = widened.get(scopes).unwrap_or(scopes).clone();
+        let wanted = before.and(asked);
+        if wanted != *scopes {
+            bound(&mut widened);
+            widened.insert(scopes.clone(), wanted.clone());
+        }
+        wanted
+    }
+
     async fn basic(&self, http: &Http, scopes: &Scopes) -> Result<Option<HeaderValue>> {
         match self.credential(http, scopes).await? {
             Some(Credential::Basic(user, password)) => basic(&user, &password).map(Some),
@@ -120,18 +151,29 @@ impl Authenticator {
         }
     }
 
-    /// A token that allows `scopes`, another one than `used`.
+    /// A token that allows `wanted`, for a request that needs `scopes`; another one than `used`.
     async fn token(
         &self,
         http: &Http,
         to: &Bearer,
         scopes: &Scopes,
+        wanted: &Scopes,
         used: Option<&HeaderValue>,
     ) -> Result<HeaderValue> {
-        let key = (to.realm.clone(), to.service.clone(), scopes.clone());
-        let slot = Arc::clone(self.tokens.lock().await.entry(key).or_default());
+        let key = (to.realm.clone(), to.service.clone(), wanted.clone());
+        let slot = {
+            let mut tokens = self.tokens.lock().await;
+            bound(&mut tokens);
+            Arc::clone(tokens.entry(key).or_default())
+        };
+        let begun = Instant::now();
         let mut slot = slot.lock().await;
-        if let Some(token) = slot.as_ref()
+        if let Some((when, error)) = &slot.failed
+            && *when >= begun
+        {
+            return Err(error.again());
+        }
+        if let Some(token) = &slot.token
             && token.is_fresh()
         {
             let header = bearer(&token.secret)?;
@@ -140,9 +182,15 @@ impl Authenticator {
             }
         }
         let credential = self.credential(http, scopes).await?;
-        let token = token::fetch(http, to, scopes, credential.as_ref()).await?;
+        let token = match token::fetch(http, to, scopes, wanted, credential.as_ref()).await {
+            Ok(token) => token,
+            Err(error) => {
+                slot.failed = Some((Instant::now(), error.again()));
+                return Err(error);
+            }
+        };
         let header = bearer(&token.secret)?;
-        *slot = Some(token);
+        slot.token = Some(token);
         Ok(header)
     }
 
@@ -151,7 +199,7 @@ impl Authenticator {
         let Auth::Challenge(source) = &self.auth else {
             return Ok(None);
         };
-        let repository = scopes.first_repository();
+        let repository = scopes.repository_meant();
         let mut known = self.credentials.lock().await;
         if let Some(found) = known.get(&repository) {
             return Ok(found.clone());
@@ -159,6 +207,13 @@ impl Authenticator {
         let found = source.credential(&http.host(), repository.as_ref()).await?;
         known.insert(repository, found.clone());
         Ok(found)
+    }
+}
+
+/// Room for one more.
+fn bound<K, V>(kept: &mut HashMap<K, V>) {
+    if kept.len() >= KEPT_MAX {
+        kept.clear();
     }
 }
 

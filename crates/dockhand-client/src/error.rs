@@ -67,9 +67,14 @@ struct Inner {
     request_id: Option<String>,
     retry_after: Option<Duration>,
     attempts: u32,
+    /// Whether no byte of an answer came.
+    unanswered: bool,
     hint: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
+
+/// The longest message, in bytes. Some repeat what another program said.
+const MESSAGE_MAX: usize = 8 * 1024;
 
 /// The result of the operations of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -78,9 +83,14 @@ impl Error {
     /// A failure of this kind with what happened, in lower case and without a full stop.
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        if message.len() > MESSAGE_MAX {
+            message.truncate(message.floor_char_boundary(MESSAGE_MAX));
+            message.push('…');
+        }
         Self(Box::new(Inner {
             kind,
-            message: message.into(),
+            message,
             doing: None,
             host: None,
             status: None,
@@ -88,6 +98,7 @@ impl Error {
             request_id: None,
             retry_after: None,
             attempts: 1,
+            unanswered: false,
             hint: None,
             source: None,
         }))
@@ -150,6 +161,25 @@ impl Error {
     pub(crate) fn tried(mut self, attempts: u32, retry_after: Option<Duration>) -> Self {
         self.0.attempts = attempts;
         self.0.retry_after = retry_after.or(self.0.retry_after);
+        self
+    }
+
+    /// Because not a byte of an answer came.
+    #[must_use]
+    pub(crate) fn unanswered(mut self) -> Self {
+        self.0.unanswered = true;
+        self
+    }
+
+    /// Whether not a byte of an answer came.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.0.unanswered
+    }
+
+    /// The same failure with its message changed.
+    #[must_use]
+    pub(crate) fn reworded(mut self, change: impl FnOnce(&str) -> String) -> Self {
+        self.0.message = change(&self.0.message);
         self
     }
 

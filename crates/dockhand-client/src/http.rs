@@ -7,6 +7,7 @@ mod rate;
 mod redirect;
 mod request;
 mod retry;
+mod secrets;
 mod tls;
 mod transport;
 
@@ -24,6 +25,7 @@ pub(crate) use answer::Answer;
 pub(crate) use redirect::{resolve, same_origin};
 pub(crate) use request::{Body, Request};
 pub(crate) use retry::Patience;
+pub(crate) use secrets::Secrets;
 
 use rate::Rate;
 
@@ -97,6 +99,13 @@ impl Http {
                 (tried, _) => tried,
             };
             let error = match tried {
+                Ok(answer)
+                    if answer.status().is_success() && request.writes() && is_page(&answer) =>
+                {
+                    let message = "a page for people answers instead of the registry";
+                    Error::new(ErrorKind::Protocol, message)
+                        .with_hint("look whether something before the registry wants a sign-in")
+                }
                 Ok(mut answer) if answer.status().is_success() => {
                     answer.attempts = patience.tries();
                     self.notice(&answer);
@@ -134,22 +143,25 @@ impl Http {
             wait,
         });
         if error.kind() == ErrorKind::RateLimited {
-            self.pause.send_replace(Some(Instant::now() + wait));
+            let until = Instant::now().checked_add(wait);
+            self.pause.send_if_modified(|known| {
+                let later = until > *known;
+                *known = until.max(*known);
+                later
+            });
         }
         tokio::time::sleep(wait).await;
     }
 
     /// Sends it once, signing in and following redirects as needed.
     async fn attempt(&self, request: &Request) -> Result<Answer> {
-        let paused = *self.pause.borrow();
-        if let Some(until) = paused {
-            tokio::time::sleep_until(until).await;
-        }
         let _lane = match request.body {
             // An upload may wait for the download that feeds it, so it must not hold a lane.
             Body::Source { .. } => None,
             _ => self.lanes.acquire().await.ok(),
         };
+        // Only now: the pause may have begun while this waited for its lane.
+        self.pause_over().await;
         let url = self.with_scheme(&request.url);
         let at_home = same_origin(&url, &self.home());
         let mut token = match at_home {
@@ -174,6 +186,17 @@ impl Http {
             answer = self.follow(request, url, token.as_ref()).await?;
         }
         Ok(answer)
+    }
+
+    /// Waits until the pause that the registry asked for is over.
+    async fn pause_over(&self) {
+        loop {
+            let paused = *self.pause.borrow();
+            match paused {
+                Some(until) if until > Instant::now() => tokio::time::sleep_until(until).await,
+                _ => return,
+            }
+        }
     }
 
     /// Sends it, with TLS when the registry turns out to want that and nobody said which.
@@ -208,7 +231,7 @@ impl Http {
     }
 
     /// Where the registry is, by what is known by now.
-    fn home(&self) -> Url {
+    pub(crate) fn home(&self) -> Url {
         self.with_scheme(self.connection.base.url())
     }
 
@@ -239,7 +262,8 @@ impl Http {
             let Some(target) = answer.header(LOCATION) else {
                 return Ok(answer);
             };
-            url = resolve(&url, target)?;
+            url = resolve(&url, target)
+                .map_err(|error| error.reworded(|message| answer.shown(message)))?;
         }
         Err(Error::new(ErrorKind::Protocol, "it redirects in a circle"))
     }
@@ -252,15 +276,15 @@ impl Http {
             let text = text.splitn(3, ' ').nth(2).unwrap_or(text).trim_matches('"');
             self.observer.event(&Event::Warning {
                 host: self.host(),
-                text: text.to_owned(),
+                text: answer.shown(text),
             });
         }
         let limits = ("ratelimit-limit", "ratelimit-remaining");
         if let (Some(limit), Some(remaining)) = (answer.header(limits.0), answer.header(limits.1)) {
             self.observer.event(&Event::RateLimit {
                 host: self.host(),
-                limit: limit.to_owned(),
-                remaining: remaining.to_owned(),
+                limit: answer.shown(limit),
+                remaining: answer.shown(remaining),
             });
         }
     }
@@ -291,6 +315,12 @@ impl Http {
             _ => error,
         }
     }
+}
+
+/// Whether it is a page of a proxy or of a sign-in, and not what an API answers to a change.
+fn is_page(answer: &Answer) -> bool {
+    let kind = answer.header(http::header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.starts_with("text/html")) && answer.length() != Some(0)
 }
 
 /// Whether nobody listens there at all: then TLS would not help.

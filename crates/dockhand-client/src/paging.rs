@@ -22,10 +22,12 @@ use crate::{Error, ErrorKind, Result};
 
 /// How many entries are asked for at once: the most that the strictest registries allow.
 const PAGE: u64 = 1000;
-/// The longest page that is read, in bytes.
-const PAGE_MAX: u64 = 64 * 1024 * 1024;
-/// The most entries of one list that are remembered to notice repetition.
-const SEEN_MAX: usize = 2_000_000;
+/// The longest page that is read, in bytes. Some registries give all that they have in one.
+const PAGE_MAX: u64 = 16 * 1024 * 1024;
+/// The most entries of one list; they are remembered to notice repetition.
+const SEEN_MAX: usize = 1_000_000;
+/// Names of repositories and tags are shorter than this, in bytes; others are not kept in memory.
+const NAME_MAX: usize = 512;
 
 /// Which part of a list is wanted.
 #[derive(Clone, Debug, Default)]
@@ -137,9 +139,17 @@ impl Walk {
         let last = names.last().cloned();
         let before = self.seen.len();
         for name in names {
-            if self.seen.len() < SEEN_MAX && self.seen.insert(name.clone()) {
+            if name.len() <= NAME_MAX && self.seen.insert(name.clone()) {
                 self.ready.push_back(name);
             }
+        }
+        if self.seen.len() > SEEN_MAX {
+            // What is missing in a list may be taken for what is not there.
+            let message = format!("the list has more than {SEEN_MAX} entries");
+            let error = Error::new(ErrorKind::SizeMismatch, message);
+            return Err(error
+                .doing(self.question.doing.as_str())
+                .at(self.http.host()));
         }
         let grew = self.seen.len() > before;
         self.next = match linked {
@@ -158,12 +168,12 @@ impl Walk {
     async fn read(&self, answer: Answer) -> Result<Vec<String>> {
         let body = answer.bytes(PAGE_MAX).await?;
         let names: Names = serde_json::from_slice(&body).map_err(|error| {
-            Error::new(
-                ErrorKind::Protocol,
-                format!("the answer is no list: {error}"),
-            )
-            .doing(self.question.doing.as_str())
-            .at(self.http.host())
+            // The error's own words may repeat what is there, however long it is.
+            let (line, column) = (error.line(), error.column());
+            let message = format!("the answer is no list (line {line}, column {column})");
+            Error::new(ErrorKind::Protocol, message)
+                .doing(self.question.doing.as_str())
+                .at(self.http.host())
         })?;
         Ok(names.tags.or(names.repositories).unwrap_or_default())
     }

@@ -24,7 +24,7 @@ pub use upload::Upload;
 
 use crate::auth::Scopes;
 use crate::http::Request;
-use crate::{Client, Page, Result, Store};
+use crate::{Client, ErrorKind, Page, Result, Store};
 
 /// A repository. Cloning is cheap.
 #[derive(Clone)]
@@ -46,6 +46,8 @@ pub(crate) struct Habits {
     no_mount: AtomicBool,
     /// The greatest body that it takes, once it refused a greater one; 0 for any.
     body_max: AtomicU64,
+    /// Whether it sends the whole to whoever asks for a part.
+    no_ranges: AtomicBool,
     /// One at a time may change the fallback list of a subject's referrers.
     fallback: Mutex<HashMap<Subject, Turn>>,
     /// Bounds the memory of parts that came before their turn.
@@ -58,6 +60,7 @@ impl Default for Habits {
             referrers: RwLock::default(),
             no_mount: AtomicBool::new(false),
             body_max: AtomicU64::new(0),
+            no_ranges: AtomicBool::new(false),
             fallback: Mutex::default(),
             parts: Arc::new(Semaphore::new(ranges::PARTS_MAX)),
         }
@@ -116,6 +119,14 @@ impl Repository {
             _ => Scopes::push(&self.name),
         };
         Ok(Request::new(method, url, doing).scopes(scopes))
+    }
+
+    /// Deletes what `request` names. Gone after a try whose answer was lost is deleted.
+    async fn send_delete(&self, request: &Request) -> Result<()> {
+        match self.client.http.send(request).await {
+            Err(error) if error.kind() == ErrorKind::NotFound && error.attempts() > 1 => Ok(()),
+            other => other.map(drop),
+        }
     }
 
     /// The text after which a message says what is meant: `team/app:1`, `team/app@sha256:…`.

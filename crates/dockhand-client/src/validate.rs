@@ -61,7 +61,8 @@ impl Problem {
 /// Problems are found out to the last one.
 ///
 /// # Errors
-/// What keeps `what` itself from being read; what is wrong below it is in the answer.
+/// What keeps `what` itself from being read, and what keeps anything below it from being looked at: no
+/// connection, no leave. What is wrong with the content is in the answer.
 pub async fn validate(
     store: &Arc<dyn Store>,
     what: &Reference,
@@ -90,6 +91,7 @@ pub async fn validate(
         for child in children {
             match read_child(store, &child).await {
                 Ok(child) => open.push(child),
+                Err(error) if !is_about_content(&error) => return Err(error),
                 Err(error) => found.problems.push(Problem::new(&child, &error)),
             }
         }
@@ -108,10 +110,26 @@ pub async fn validate(
         found.blobs += 1;
         match result {
             Ok(read) => found.bytes += read,
+            Err(error) if !is_about_content(&error) => return Err(error),
             Err(error) => found.problems.push(Problem::new(&blob, &error)),
         }
     }
     Ok(found)
+}
+
+/// Whether an error says something of the content, and not only that it could not be looked at.
+fn is_about_content(error: &Error) -> bool {
+    !matches!(
+        error.kind(),
+        ErrorKind::Connect
+            | ErrorKind::Timeout
+            | ErrorKind::Tls
+            | ErrorKind::Server
+            | ErrorKind::RateLimited
+            | ErrorKind::Unauthorized
+            | ErrorKind::Denied
+            | ErrorKind::Config
+    )
 }
 
 /// The children of a manifest that were not seen yet; its blobs go to `blobs`.

@@ -76,10 +76,26 @@ impl Scopes {
         self.0.iter().map(text).collect()
     }
 
-    /// The first repository among them.
-    pub(crate) fn first_repository(&self) -> Option<RepoName> {
-        let names = self.0.keys();
-        { names }.find_map(|name| name.strip_prefix("repository:")?.parse().ok())
+    /// The name of that which they are really about: where more is wanted than to read, else the first.
+    fn main(&self) -> Option<&str> {
+        let reads = |actions: &BTreeSet<String>| actions.iter().all(|action| action == "pull");
+        let main = self.0.iter().find(|(_, actions)| !reads(actions));
+        main.or_else(|| self.0.iter().next())
+            .map(|(name, _)| name.as_str())
+    }
+
+    /// That of these which is about what `own` is really about, as a text.
+    pub(crate) fn main_text(&self, own: &Self) -> Option<String> {
+        let name = own.main().filter(|name| self.0.contains_key(*name));
+        let name = name.or_else(|| self.main())?;
+        let alone = self.0.get_key_value(name)?;
+        let alone = Self(BTreeMap::from([(alone.0.clone(), alone.1.clone())]));
+        alone.texts().pop()
+    }
+
+    /// The repository that they are really about: whose credential is needed.
+    pub(crate) fn repository_meant(&self) -> Option<RepoName> {
+        self.main()?.strip_prefix("repository:")?.parse().ok()
     }
 }
 
@@ -102,7 +118,13 @@ mod tests {
             ]
         );
         assert!(!both.is_pull() && Scopes::pull(&name).is_pull());
-        assert_eq!(both.first_repository().unwrap().as_str(), "base");
+        let alone = Scopes::parse("repository:team/app:push,pull repository:base:pull");
+        assert_eq!(alone.repository_meant().unwrap().as_str(), "team/app");
+        let own = Scopes::pull(&"base".parse().unwrap());
+        assert_eq!(alone.main_text(&own).unwrap(), "repository:base:pull");
+        let other = Scopes::pull(&"other".parse().unwrap());
+        let main = "repository:team/app:pull,push";
+        assert_eq!(alone.main_text(&other).unwrap(), main);
         let nothing = Scopes::parse("");
         assert!(nothing.is_empty() && !nothing.is_pull());
     }

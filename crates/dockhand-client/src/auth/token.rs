@@ -14,7 +14,7 @@ use url::Url;
 use url::form_urlencoded;
 
 use super::{Bearer, Scopes, basic};
-use crate::http::{Answer, Body, Http, Patience, Request, resolve};
+use crate::http::{Answer, Body, Http, Patience, Request, Secrets, resolve};
 use crate::{Credential, Error, ErrorKind, Event, Result};
 
 /// How long a token is good for when the service does not say, or says less: some services say so
@@ -53,11 +53,12 @@ struct Granted {
     expires_in: Option<f64>,
 }
 
-/// Fetches a token that allows `scopes`.
+/// Fetches a token that allows `wanted`, for a request that needs `scopes`.
 pub(super) async fn fetch(
     http: &Http,
     to: &Bearer,
     scopes: &Scopes,
+    wanted: &Scopes,
     credential: Option<&Credential>,
 ) -> Result<Token> {
     if let Some(Credential::Registry(token)) = credential {
@@ -72,21 +73,19 @@ pub(super) async fn fetch(
         to,
         realm: realm(http, &to.realm)?,
     };
-    let granted = service.ask(&scopes.texts(), credential).await;
+    let all = wanted.texts();
+    let mut granted = service.ask(&all, credential).await;
+    // Some services take one scope at a time.
+    let one = wanted.main_text(scopes).filter(|_| all.len() > 1);
+    if let (Err(error), Some(one)) = (&granted, one)
+        && is_refusal(error)
+    {
+        granted = service.ask(&[one], credential).await;
+    }
     match granted {
-        // Some services take one scope at a time.
-        Err(error) if is_refusal(&error) && scopes.texts().len() > 1 => {
-            let asked = to.scope.as_deref().unwrap_or_default();
-            let first = Scopes::parse(asked).texts().into_iter().next();
-            let first = first.unwrap_or_else(|| scopes.texts().remove(0));
-            service.ask(&[first], credential).await
-        }
         // A stored credential that has expired must not keep anybody from what is public.
         Err(error) if credential.is_some() && scopes.is_pull() && is_refusal(&error) => {
-            let token = service
-                .ask(&scopes.texts(), None)
-                .await
-                .map_err(|_| error)?;
+            let token = service.ask(&all, None).await.map_err(|_| error)?;
             http.observer.event(&Event::Warning {
                 host: http.host(),
                 text: "the stored credential was refused; going on without it".to_owned(),
@@ -106,8 +105,7 @@ fn is_refusal(error: &Error) -> bool {
 
 /// The URL of the service: not one that gives up TLS or leads into this machine.
 fn realm(http: &Http, text: &str) -> Result<Url> {
-    let base = http.connection.base.url();
-    resolve(base, text).map_err(|error| {
+    resolve(&http.home(), text).map_err(|error| {
         error
             .doing("ask the token service that the registry names")
             .at(http.host())
@@ -163,12 +161,13 @@ impl Service<'_> {
         if let Some((user, password)) = who {
             headers.insert(AUTHORIZATION, basic(user, password)?);
         }
-        self.exchange(Method::GET, url, headers, Body::Empty).await
+        let request = self.request(Method::GET, url, headers);
+        self.exchange(request).await
     }
 
     async fn post(&self, scopes: &[String], grant: &str, secret: &SecretString) -> Result<Token> {
         let fields = [("grant_type", grant), (grant, secret.expose_secret())];
-        self.post_form(scopes, &fields).await
+        self.post_form(scopes, &fields, secret).await
     }
 
     async fn post_password(
@@ -177,23 +176,28 @@ impl Service<'_> {
         user: &str,
         password: &SecretString,
     ) -> Result<Token> {
-        let secret = password.expose_secret();
         let fields = [
             ("grant_type", "password"),
             ("username", user),
-            ("password", secret),
+            ("password", password.expose_secret()),
         ];
-        self.post_form(scopes, &fields).await
+        self.post_form(scopes, &fields, password).await
     }
 
-    async fn post_form(&self, scopes: &[String], fields: &[(&str, &str)]) -> Result<Token> {
+    async fn post_form(
+        &self,
+        scopes: &[String],
+        fields: &[(&str, &str)],
+        secret: &SecretString,
+    ) -> Result<Token> {
         let form = self.form(scopes, fields);
         let mut headers = HeaderMap::new();
         let form_type = http::HeaderValue::from_static("application/x-www-form-urlencoded");
         headers.insert(CONTENT_TYPE, form_type);
-        let body = Body::Bytes(form.into());
-        self.exchange(Method::POST, self.realm.clone(), headers, body)
-            .await
+        let mut request = self.request(Method::POST, self.realm.clone(), headers);
+        request.body = Body::Bytes(form.into());
+        request.secrets = Secrets::field(secret.clone());
+        self.exchange(request).await
     }
 
     fn form(&self, scopes: &[String], fields: &[(&str, &str)]) -> String {
@@ -207,17 +211,14 @@ impl Service<'_> {
         form.finish()
     }
 
-    /// Sends it to the service and nowhere else, and reads the token.
-    async fn exchange(
-        &self,
-        method: Method,
-        url: Url,
-        headers: HeaderMap,
-        body: Body,
-    ) -> Result<Token> {
+    fn request(&self, method: Method, url: Url, headers: HeaderMap) -> Request {
         let mut request = Request::new(method, url, "get a token");
         request.headers = headers;
-        request.body = body;
+        request
+    }
+
+    /// Sends it to the service and nowhere else, and reads the token.
+    async fn exchange(&self, request: Request) -> Result<Token> {
         let failed = |error: Error| {
             let host = self.realm.host_str().unwrap_or_default();
             error

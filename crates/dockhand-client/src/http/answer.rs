@@ -8,17 +8,22 @@ use dockhand_oci::{ErrorBody, ErrorInfo};
 use futures_util::stream::{self, StreamExt};
 use http::{HeaderMap, StatusCode};
 use reqwest::ResponseBuilderExt;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use url::Url;
 
-use super::failure;
 use super::rate::Rate;
+use super::{Secrets, failure};
 use crate::{ByteStream, Error, ErrorKind, Result};
 
 /// How much of the body of a failed answer is read, in bytes.
 const ERROR_MAX: u64 = 64 * 1024;
 /// How much of a body that is no error of the specification is shown to the person, in characters.
 const SHOWN_MAX: usize = 200;
+/// How long is waited for that body. The status says most of it.
+const ERROR_WAIT: Duration = Duration::from_secs(5);
+/// Bytes a second below which a body counts as silent: slower than any line, faster than a peer that
+/// only wants to be waited for.
+const DRIP: f64 = 1024.0;
 
 /// An answer whose head has come.
 #[derive(Debug)]
@@ -29,6 +34,8 @@ pub(crate) struct Answer {
     pub(crate) idle: Duration,
     pub(super) rate: Option<Arc<Rate>>,
     pub(crate) attempts: u32,
+    /// What the request showed of credentials.
+    pub(crate) secrets: Secrets,
 }
 
 impl Answer {
@@ -92,6 +99,7 @@ impl Answer {
     pub(crate) async fn in_memory(self, max: u64) -> Result<Self> {
         let (host, idle, attempts) = (self.host.clone(), self.idle, self.attempts);
         let rate = self.rate.clone();
+        let secrets = self.secrets.clone();
         let mut head = http::Response::builder()
             .status(self.status())
             .url(self.url().clone())
@@ -105,17 +113,26 @@ impl Answer {
             idle,
             rate,
             attempts,
+            secrets,
         })
     }
 
-    /// The body as it comes; an error when nothing comes for too long.
+    /// The body as it comes; an error when nothing comes for too long, or next to nothing: what is
+    /// waited for a byte is taken from [`idle`](Self::idle), and what comes gives it back.
     pub(crate) fn stream(self) -> ByteStream {
         let rate = self.rate.clone();
-        let stream = stream::unfold(Some(self), |state| async move {
-            let mut answer = state?;
-            let next = timeout(answer.idle, answer.response.chunk()).await;
+        let idle = self.idle;
+        let stream = stream::unfold(Some((self, idle)), |state| async move {
+            let (mut answer, left) = state?;
+            let begun = Instant::now();
+            let next = timeout(left, answer.response.chunk()).await;
             let error = match next {
-                Ok(Ok(Some(chunk))) => return Some((Ok(chunk), Some(answer))),
+                Ok(Ok(Some(chunk))) => {
+                    let earned = Duration::from_secs_f64(chunk.len() as f64 / DRIP);
+                    let left = left.saturating_sub(begun.elapsed()) + earned;
+                    let left = left.min(answer.idle);
+                    return Some((Ok(chunk), Some((answer, left))));
+                }
                 Ok(Ok(None)) => return None,
                 Ok(Err(error)) => failure::of_transport(error),
                 Err(_) => failure::silent(answer.idle),
@@ -138,18 +155,32 @@ impl Answer {
         let request_id = id
             .iter()
             .find_map(|name| self.header(*name))
-            .map(str::to_owned);
+            .map(|id| self.shown(id));
+        let secrets = self.secrets.clone();
         let is_text = self
             .header(http::header::CONTENT_TYPE)
             .is_none_or(|kind| !kind.contains("html"));
         // The body is a courtesy: without it the status still says what happened.
-        let body = self.bytes(ERROR_MAX).await.unwrap_or_default();
-        let errors = read_errors(&body);
-        let message = describe(status, &errors, if is_text { &body } else { b"" });
+        let body = timeout(ERROR_WAIT, self.bytes(ERROR_MAX)).await;
+        let body = body.unwrap_or(Ok(Bytes::new())).unwrap_or_default();
+        // Some registries repeat the request, its credentials included.
+        let body = secrets.redact(&String::from_utf8_lossy(&body));
+        let mut errors = read_errors(body.as_bytes());
+        for error in &mut errors {
+            error.code = secrets.redact(&error.code);
+            error.message = secrets.redact(&error.message);
+        }
+        let message = describe(status, &errors, if is_text { &body } else { "" });
         Error::new(failure::kind(status), message)
             .answered(status, errors, request_id)
             .tried(attempts, retry_after)
             .at(host)
+    }
+
+    /// A text of the other side, to be shown: one line, not too long, and without the credentials that
+    /// the request had.
+    pub(crate) fn shown(&self, text: &str) -> String {
+        one_line(&self.secrets.redact(text))
     }
 }
 
@@ -162,7 +193,7 @@ fn read_errors(body: &[u8]) -> Vec<ErrorInfo> {
 }
 
 /// What the other side said, in one line.
-fn describe(status: StatusCode, errors: &[ErrorInfo], body: &[u8]) -> String {
+fn describe(status: StatusCode, errors: &[ErrorInfo], body: &str) -> String {
     let reason = status.canonical_reason().unwrap_or("an unknown status");
     let mut said = format!("{} {reason}", status.as_u16());
     for error in errors.iter().take(3) {
@@ -178,7 +209,7 @@ fn describe(status: StatusCode, errors: &[ErrorInfo], body: &[u8]) -> String {
         }
         said.push_str(&one_line(text));
     }
-    let plain = one_line(&String::from_utf8_lossy(body));
+    let plain = one_line(body);
     if errors.is_empty() && !plain.is_empty() {
         said.push_str(": ");
         said.push_str(&plain);

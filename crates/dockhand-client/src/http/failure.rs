@@ -29,6 +29,11 @@ pub(super) fn silent(limit: Duration) -> Error {
     Error::new(ErrorKind::Timeout, message)
 }
 
+/// No answer came for so long, not even its beginning.
+pub(super) fn unanswered(limit: Duration) -> Error {
+    silent(limit).unanswered()
+}
+
 /// A request that got no answer, or an answer whose body broke off. The URL stays out of it: it may
 /// carry a signature, and the host is said elsewhere.
 pub(super) fn of_transport(error: reqwest::Error) -> Error {
@@ -36,7 +41,10 @@ pub(super) fn of_transport(error: reqwest::Error) -> Error {
     let causes = causes(&error);
     let has = |words: &[&str]| words.iter().any(|word| causes.contains(word));
     let failure = |kind, message: String| Error::new(kind, message);
-    let made = if has(&["UnknownIssuer", "self-signed", "self signed"]) {
+    let made = if has(&["handshake eof"]) {
+        let message = "the connection broke while TLS was set up";
+        failure(ErrorKind::Connect, message.into())
+    } else if has(&["UnknownIssuer", "self-signed", "self signed"]) {
         failure(
             ErrorKind::Tls,
             "its certificate is not from a known authority".into(),
@@ -54,7 +62,7 @@ pub(super) fn of_transport(error: reqwest::Error) -> Error {
     } else if has(&["certificate", "TLS", "handshake"]) {
         failure(ErrorKind::Tls, last(&error))
     } else if error.is_timeout() {
-        failure(ErrorKind::Timeout, "no connection in time".into())
+        failure(ErrorKind::Timeout, "no connection in time".into()).unanswered()
     } else if has(&["dns error", "failed to lookup"]) {
         failure(
             ErrorKind::Connect,

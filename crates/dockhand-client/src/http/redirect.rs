@@ -49,9 +49,12 @@ pub(crate) fn resolve(from: &Url, target: &str) -> Result<Url> {
     if is_link_local(&url) && !is_link_local(from) {
         return refuse("an address that only services of a cloud have");
     }
-    if is_loopback(&url) && !is_loopback(from) {
+    if is_here(&url) && !is_here(from) {
         return refuse("which is this machine");
     }
+    // A password in it would be sent along. Cannot fail: it has a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
     Ok(url)
 }
 
@@ -62,6 +65,20 @@ fn shown(target: &str) -> String {
         Some((scheme, rest)) => format!("{scheme}//{}", rest.rsplit('@').next().unwrap_or(rest)),
         None => plain.to_owned(),
     }
+}
+
+/// Whether it leads to this machine, in whatever way that is written.
+fn is_here(url: &Url) -> bool {
+    let address = match url.host() {
+        Some(Host::Ipv4(address)) => IpAddr::V4(address),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).to_canonical(),
+        Some(Host::Domain(name)) if name.ends_with('.') => {
+            let bare = name.trim_end_matches('.');
+            return bare == "localhost" || bare.ends_with(".localhost");
+        }
+        _ => return is_loopback(url),
+    };
+    address.is_loopback() || address.is_unspecified()
 }
 
 fn is_link_local(url: &Url) -> bool {
@@ -101,6 +118,13 @@ mod tests {
             ("https://[::ffff:169.254.169.254]/", None),
             ("https://127.0.0.1:8080/", None),
             ("https://localhost/", None),
+            ("https://localhost./", None),
+            ("https://[::ffff:127.0.0.1]/", None),
+            ("https://0.0.0.0/", None),
+            (
+                "https://me:pass@cdn.example/x",
+                Some("https://cdn.example/x"),
+            ),
         ] {
             let url = resolve(&from, target).ok();
             assert_eq!(url.as_ref().map(Url::as_str), expected, "{target}");

@@ -27,12 +27,17 @@ pub(crate) fn may_pass(error: &Error) -> bool {
     }
 }
 
+/// How often an operation is tried again that got no answer at all: each time costs the whole time that
+/// is waited for one, and a peer that is silent twice is hardly busy.
+const SILENCES_MAX: u32 = 1;
+
 /// The waits between the tries of one operation.
 #[derive(Debug)]
 pub(crate) struct Patience {
     waits: ExponentialBackoff,
     longest: Duration,
     tries: u32,
+    silences: u32,
 }
 
 impl Patience {
@@ -47,6 +52,7 @@ impl Patience {
             waits,
             longest: retries.longest,
             tries: 1,
+            silences: 0,
         }
     }
 
@@ -63,11 +69,18 @@ impl Patience {
         if spent || !may_pass(error) {
             return None;
         }
+        if error.is_unanswered() {
+            self.silences += 1;
+            if self.silences > SILENCES_MAX {
+                return None;
+            }
+        }
         let own = self.waits.next()?;
         let wait = match error.retry_after() {
             Some(asked) if asked > self.longest => return None,
-            Some(asked) => asked.max(own.min(asked * 2)),
-            None => own,
+            // A date that has passed is one of another clock, and asks for a pause all the same.
+            Some(asked) if !asked.is_zero() => asked.max(own.min(asked.saturating_mul(2))),
+            _ => own,
         };
         self.tries += 1;
         Some(wait)
@@ -128,5 +141,16 @@ mod tests {
         let asked = |seconds| passing().tried(1, Some(Duration::from_secs(seconds)));
         assert!(patience.wait(&asked(4)).unwrap() >= Duration::from_secs(4));
         assert_eq!(patience.wait(&asked(4000)), None);
+    }
+
+    #[test]
+    fn silence_and_clocks_that_are_wrong_are_not_hammered_at() {
+        let mut patience = Patience::new(&Retries::default());
+        let silent = || Error::new(ErrorKind::Timeout, "nothing came").unanswered();
+        assert!(patience.wait(&silent()).is_some());
+        assert_eq!(patience.wait(&silent()), None);
+        let mut patience = Patience::new(&Retries::default());
+        let past = Error::new(ErrorKind::Connect, "broke").tried(1, Some(Duration::ZERO));
+        assert!(patience.wait(&past).unwrap() >= Retries::default().first);
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
-use super::request::Sending;
+use super::request::{Sending, Stage};
 use super::{Answer, Http, Request, failure, same_origin, tls};
 use crate::{Connection, Error, ErrorKind, ProxySettings, Result, Timeouts};
 
@@ -59,20 +59,20 @@ impl Http {
     ) -> Result<Answer> {
         let mut headers = request.headers.clone();
         if same_origin(url, &self.home()) {
+            for name in self.connection.headers.keys() {
+                headers.remove(name);
+            }
             for (name, value) in &self.connection.headers {
                 let mut value = value.clone();
                 value.set_sensitive(true);
-                headers.insert(name, value);
+                headers.append(name, value);
             }
         }
         if let Some(token) = token {
             headers.insert(AUTHORIZATION, token.clone());
         }
-        let started = Sending {
-            last: Instant::now(),
-            ended: false,
-        };
-        let (progress, watched) = watch::channel(started);
+        let secrets = request.secrets.clone().with_headers(&headers);
+        let (progress, watched) = watch::channel(Sending::at(Stage::Piece));
         let (reading, sending) = match &self.rates {
             Some([reading, sending]) => (Some(reading), Some(sending)),
             None => (None, None),
@@ -87,7 +87,7 @@ impl Http {
         let begun = Instant::now();
         let answered = tokio::select! {
             sent = sent => sent.map_err(from_body),
-            error = silence(watched, self.connection.timeouts) => Err(error),
+            error = silence(watched, self.connection.timeouts, request.grace) => Err(error),
         };
         let took = begun.elapsed();
         let status = answered.as_ref().map(reqwest::Response::status).ok();
@@ -100,6 +100,7 @@ impl Http {
             idle: self.connection.timeouts.idle,
             rate: reading.cloned(),
             attempts: 1,
+            secrets,
         })
     }
 }
@@ -116,22 +117,29 @@ fn from_body(error: reqwest::Error) -> Error {
     failure::of_transport(error)
 }
 
-/// Ends with an error when no byte of the body is taken for too long, or no answer comes after it.
-async fn silence(mut watched: watch::Receiver<Sending>, timeouts: Timeouts) -> Error {
+/// Ends with an error when no byte of the body is taken for too long, or no answer comes after it, for
+/// which there is `grace` more time.
+async fn silence(
+    mut watched: watch::Receiver<Sending>,
+    timeouts: Timeouts,
+    grace: Duration,
+) -> Error {
     loop {
-        let Sending { last, ended } = *watched.borrow_and_update();
+        let Sending { since, stage } = *watched.borrow_and_update();
         // The connection itself may be made while nothing of a body is asked for.
-        let limit = match ended {
-            true => timeouts.connect + timeouts.answer,
-            false => timeouts.connect + timeouts.idle,
+        let limit = match stage {
+            Stage::Answer => timeouts.connect + timeouts.answer + grace,
+            Stage::Piece | Stage::Source => timeouts.connect + timeouts.idle,
         };
-        let until = tokio::time::Instant::from_std(last + limit);
+        let until = tokio::time::Instant::from_std(since + limit);
+        let waits = stage != Stage::Source;
         tokio::select! {
-            () = tokio::time::sleep_until(until) => return failure::silent(limit),
+            () = tokio::time::sleep_until(until), if waits => return failure::unanswered(limit),
             changed = watched.changed() => if changed.is_err() {
-                // The body is gone: it ended, and only the answer is missing.
-                tokio::time::sleep_until(tokio::time::Instant::from_std(last + limit)).await;
-                return failure::silent(limit);
+                // The body is gone: only the answer is missing.
+                let now = tokio::time::Instant::now();
+                tokio::time::sleep_until(if waits { until } else { now + limit }).await;
+                return failure::unanswered(limit);
             },
         }
     }

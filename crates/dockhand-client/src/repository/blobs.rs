@@ -2,14 +2,19 @@
 //!
 //! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-blobs>
 
+use std::sync::atomic::Ordering;
+
 use dockhand_oci::{Descriptor, Digest, Endpoint};
 use futures_util::stream::{self, StreamExt};
-use http::header::{CONTENT_RANGE, RANGE};
+use http::header::{CONTENT_ENCODING, CONTENT_RANGE, RANGE};
 use http::{Method, StatusCode};
 
 use super::Repository;
 use crate::http::{Answer, Patience, Request};
 use crate::{ByteStream, Error, ErrorKind, Result};
+
+/// So many bytes more than at the last failure are progress: patience begins anew.
+const PROGRESS: u64 = 1024 * 1024;
 
 impl Repository {
     /// The size of a blob, in bytes; `None` when the repository does not have it.
@@ -26,14 +31,23 @@ impl Repository {
             Err(error) if error.kind() == ErrorKind::Unsupported => None,
             Err(error) => return Err(error),
         };
-        if said.is_some() {
+        // Some say 0 of everything they are asked by HEAD.
+        let empty = digest.algorithm().digest(b"") == *digest;
+        if said.is_some_and(|said| said > 0 || empty) {
             return Ok(said);
         }
         // It answers without a length, or not at all: its first byte tells.
         let get = self.request(Method::GET, &endpoint, doing)?;
         let get = get.header(RANGE, "bytes=0-0");
         match self.client.http.send(&get).await {
-            Ok(answer) => Ok(total(&answer).or_else(|| answer.length())),
+            Ok(answer) => match whole_length(&answer) {
+                Some(size) => Ok(Some(size)),
+                None => {
+                    let message = "the registry does not say how long the blob is";
+                    let error = Error::new(ErrorKind::Protocol, message);
+                    Err(error.doing(get.doing).at(self.client.host()))
+                }
+            },
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) if error.status() == Some(StatusCode::RANGE_NOT_SATISFIABLE) => Ok(Some(0)),
             Err(error) => Err(error),
@@ -63,6 +77,8 @@ impl Repository {
             blob: blob.clone(),
             at: offset,
             end: blob.size,
+            is_part: false,
+            reached: offset,
             patience: self.patience(),
         };
         let first = reading.open().await?;
@@ -81,6 +97,8 @@ impl Repository {
             blob: blob.clone(),
             at: start,
             end,
+            is_part: true,
+            reached: start,
             patience: self.patience(),
         };
         let first = reading.open().await?;
@@ -98,6 +116,10 @@ struct Reading {
     blob: Descriptor,
     at: u64,
     end: u64,
+    /// Whether others read the rest at the same time.
+    is_part: bool,
+    /// Where it was at the last failure.
+    reached: u64,
     patience: Patience,
 }
 
@@ -120,6 +142,25 @@ impl Reading {
     async fn open(&self) -> Result<ByteStream> {
         let request = self.request()?;
         let answer = self.repository.client.http.send(&request).await?;
+        let failed = |kind, message: String| {
+            let doing = request.doing.as_str();
+            let host = self.repository.client.host();
+            Err(Error::new(kind, message).doing(doing).at(host))
+        };
+        if let Some(said) = whole_length(&answer).filter(|said| *said != self.blob.size) {
+            let size = self.blob.size;
+            let message =
+                format!("the registry has {said} bytes of it, not the {size} that are said");
+            return failed(ErrorKind::SizeMismatch, message);
+        }
+        if answer.status() == StatusCode::OK && self.is_part {
+            let no_ranges = &self.repository.client.habits.no_ranges;
+            no_ranges.store(true, Ordering::Relaxed);
+            if self.at > 0 {
+                let message = "the registry does not send parts of a blob";
+                return failed(ErrorKind::Unsupported, message.to_owned());
+            }
+        }
         let begins = if answer.status() == StatusCode::PARTIAL_CONTENT {
             first(&answer).unwrap_or(self.at)
         } else {
@@ -127,8 +168,7 @@ impl Reading {
         };
         if begins > self.at {
             let message = "the registry sent another part of the content than was asked for";
-            let error = Error::new(ErrorKind::Protocol, message);
-            return Err(error.doing(request.doing).at(self.repository.client.host()));
+            return failed(ErrorKind::Protocol, message.to_owned());
         }
         Ok(skip(answer.stream(), self.at - begins))
     }
@@ -168,6 +208,10 @@ impl Reading {
         let host = self.repository.client.host();
         let named = |error: Error| error.doing(request.doing.clone()).at(host.clone());
         let mut error = error;
+        if self.at >= self.reached + PROGRESS {
+            self.reached = self.at;
+            self.patience = self.repository.patience();
+        }
         loop {
             let Some(wait) = self.patience.wait(&error) else {
                 return Err(named(error.tried(self.patience.tries(), None)));
@@ -208,6 +252,16 @@ fn skip(stream: ByteStream, count: u64) -> ByteStream {
 fn first(answer: &Answer) -> Option<u64> {
     let range = answer.header(CONTENT_RANGE)?.trim().strip_prefix("bytes")?;
     range.trim_start().split('-').next()?.parse().ok()
+}
+
+/// How long the whole is that an answer has, or has a part of, if it says so.
+fn whole_length(answer: &Answer) -> Option<u64> {
+    match answer.status() {
+        StatusCode::PARTIAL_CONTENT => total(answer),
+        // Compressed on the way, the length is another.
+        StatusCode::OK if !answer.headers().contains_key(CONTENT_ENCODING) => answer.length(),
+        _ => None,
+    }
 }
 
 /// How long the whole is that a partial answer is from.

@@ -33,8 +33,8 @@ impl Repository {
         let doing = format!("delete the tag {}", self.named(&reference));
         let endpoint = Endpoint::Manifest(self.name.clone(), reference);
         let request = self.request(Method::DELETE, &endpoint, doing)?;
-        match self.client.http.send(&request).await {
-            Ok(_) => Ok(()),
+        match self.send_delete(&request).await {
+            Ok(()) => Ok(()),
             // Distribution 2.8 takes the tag for a malformed digest.
             Err(error) if cannot_untag(&error) => {
                 let message = "the registry deletes no tags by themselves";
@@ -85,8 +85,7 @@ impl Repository {
         let doing = format!("delete the manifest {}", self.named(&reference));
         let endpoint = Endpoint::Manifest(self.name.clone(), reference);
         let request = self.request(Method::DELETE, &endpoint, doing)?;
-        self.client.http.send(&request).await.map_err(explain)?;
-        Ok(())
+        self.send_delete(&request).await.map_err(explain)
     }
 
     /// Deletes a blob from this repository.
@@ -98,8 +97,7 @@ impl Repository {
         let doing = format!("delete the blob {}@{digest}", self.name);
         let endpoint = Endpoint::Blob(self.name.clone(), *digest);
         let request = self.request(Method::DELETE, &endpoint, doing)?;
-        self.client.http.send(&request).await.map_err(explain)?;
-        Ok(())
+        self.send_delete(&request).await.map_err(explain)
     }
 
     /// The tags that name `digest`: what would be lost with it.

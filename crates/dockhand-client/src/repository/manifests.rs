@@ -17,6 +17,10 @@ use crate::{Error, ErrorKind, Result};
 
 /// The digest of the content, as the registry says.
 const DOCKER_CONTENT_DIGEST: &str = "docker-content-digest";
+/// The longest list of tags that goes into a URL, and the longest of its entries, in bytes: from 8 KiB on
+/// servers refuse it. The other tags are put one by one.
+const QUERY_MAX: usize = 4096;
+const TAG_LENGTH: usize = 128 + "&tag=".len();
 /// The kinds of manifest that are understood, in one line: some proxies keep only one.
 const ACCEPTED: &[&str] = &[
     MediaType::OCI_INDEX,
@@ -54,7 +58,16 @@ impl Repository {
                 computed
             }
         };
-        let media_type = media_type.unwrap_or_else(|| inner_media_type(&bytes));
+        let is_named = matches!(reference, Reference::Digest(_));
+        let media_type = match media_type.or_else(|| inner_media_type(&bytes)) {
+            Some(media_type) => media_type,
+            // What was asked for by its digest is that, whatever it is.
+            None if is_named => String::new(),
+            None => {
+                let message = "what came is no manifest";
+                return Err(failed(Error::new(ErrorKind::Protocol, message)));
+            }
+        };
         Ok((
             RawManifest {
                 media_type,
@@ -95,7 +108,8 @@ impl Repository {
         let found = digest.zip(answer.length()).map(|(digest, size)| {
             Descriptor::new(media_type(&answer).unwrap_or_default(), digest, size)
         });
-        Ok(found.filter(|found| !found.media_type.is_empty()))
+        // No manifest has no bytes, but some say so of everything they are asked by HEAD.
+        Ok(found.filter(|found| !found.media_type.is_empty() && found.size > 0))
     }
 
     /// What `reference` names: by HEAD, which registries do not count against pull limits, and by GET
@@ -150,7 +164,8 @@ impl Repository {
         let doing = format!("put the manifest {}", self.named(reference));
         let endpoint = Endpoint::Manifest(self.name.clone(), reference.clone());
         let mut request = self.request(Method::PUT, &endpoint, doing)?;
-        for tag in tags {
+        let room = QUERY_MAX / TAG_LENGTH;
+        for tag in tags.iter().take(room) {
             request
                 .url
                 .query_pairs_mut()
@@ -175,7 +190,7 @@ impl Repository {
 /// The media type to send: what it was called, or calls itself.
 fn content_type(manifest: &RawManifest) -> String {
     if manifest.media_type.is_empty() {
-        inner_media_type(&manifest.bytes)
+        inner_media_type(&manifest.bytes).unwrap_or_default()
     } else {
         manifest.media_type.clone()
     }
@@ -195,8 +210,9 @@ fn media_type(answer: &Answer) -> Option<String> {
     (!says_nothing).then(|| parsed.as_str().to_owned())
 }
 
-/// The media type that a manifest gives itself, or that its fields make plain.
-fn inner_media_type(bytes: &[u8]) -> String {
+/// The media type that a manifest gives itself, or that its fields make plain; `None` when it is no
+/// JSON object.
+fn inner_media_type(bytes: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Inner {
@@ -205,16 +221,14 @@ fn inner_media_type(bytes: &[u8]) -> String {
         manifests: Option<serde::de::IgnoredAny>,
         signatures: Option<serde::de::IgnoredAny>,
     }
-    let Ok(inner) = serde_json::from_slice::<Inner>(bytes) else {
-        return String::new();
-    };
+    let inner = serde_json::from_slice::<Inner>(bytes).ok()?;
     let plain = match (inner.schema_version, inner.manifests, inner.signatures) {
         (Some(1), _, Some(_)) => MediaType::DOCKER_SCHEMA1_SIGNED,
         (Some(1), _, None) => MediaType::DOCKER_SCHEMA1,
         (_, Some(_), _) => MediaType::OCI_INDEX,
         _ => MediaType::OCI_MANIFEST,
     };
-    inner.media_type.unwrap_or_else(|| plain.to_owned())
+    Some(inner.media_type.unwrap_or_else(|| plain.to_owned()))
 }
 
 /// The digest in the head of an answer; only as good as the registry's word.

@@ -2,6 +2,7 @@
 //! together are faster.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -33,7 +34,13 @@ pub(crate) struct Ranges {
 impl BlobSource for Ranges {
     async fn open(&self, offset: u64) -> Result<ByteStream> {
         let size = self.blob.size;
-        if size.saturating_sub(offset) < WORTH {
+        let no_ranges = self
+            .repository
+            .client
+            .habits
+            .no_ranges
+            .load(Ordering::Relaxed);
+        if no_ranges || size.saturating_sub(offset) < WORTH {
             return self.repository.read_blob(&self.blob, offset).await;
         }
         let starts = (offset..size).step_by(usize::try_from(PART).unwrap_or(usize::MAX));
@@ -42,7 +49,46 @@ impl BlobSource for Ranges {
             let (repository, blob) = (repository.clone(), blob.clone());
             async move { part(&repository, &blob, start, (start + PART).min(size)).await }
         });
-        Ok(parts.buffered(LANES).map_ok(Part::into_bytes).boxed())
+        let way = Way::Parts(parts.buffered(LANES).map_ok(Part::into_bytes).boxed());
+        let state = Some((self.clone(), way, offset));
+        Ok(stream::unfold(state, |state| async move {
+            let (ranges, way, at) = state?;
+            ranges.next(way, at).await
+        })
+        .boxed())
+    }
+}
+
+/// How the next bytes come.
+enum Way {
+    Parts(ByteStream),
+    /// On one connection, from a registry that was found to send no parts.
+    Whole(ByteStream),
+}
+
+/// The next bytes, and how it goes on behind them.
+type Next = Option<(Result<Bytes>, Option<(Ranges, Way, u64)>)>;
+
+impl Ranges {
+    async fn next(self, mut way: Way, at: u64) -> Next {
+        loop {
+            let (Way::Parts(stream) | Way::Whole(stream)) = &mut way;
+            let error = match stream.next().await? {
+                Ok(bytes) => {
+                    let after = at.saturating_add(bytes.len() as u64);
+                    return Some((Ok(bytes), Some((self, way, after))));
+                }
+                Err(error) => error,
+            };
+            if matches!(way, Way::Whole(_)) || error.kind() != ErrorKind::Unsupported {
+                return Some((Err(error), None));
+            }
+            drop(way);
+            way = match self.repository.read_blob(&self.blob, at).await {
+                Ok(stream) => Way::Whole(stream),
+                Err(error) => return Some((Err(error), None)),
+            };
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers>
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,6 +20,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// More pages of one list than this are a registry that goes in circles.
 const PAGES_MAX: usize = 1000;
+/// The most referrers of one manifest that are kept in memory.
+const REFERRERS_MAX: usize = 100_000;
 /// How often the fallback list is written anew when somebody else changes it at the same time.
 const TRIES_MAX: usize = 8;
 
@@ -110,7 +113,9 @@ impl Repository {
             .accept(&[MediaType::OCI_INDEX])
             .whole(MANIFEST_MAX)
             .optional();
-        let mut found: Vec<Descriptor> = Vec::new();
+        let doing = request.doing.clone();
+        let failed = |error: Error| error.doing(doing.as_str()).at(self.client.host());
+        let (mut found, mut seen) = (Vec::new(), HashSet::new());
         for page in 0..PAGES_MAX {
             let answer = match self.client.http.send(&request).await {
                 Ok(answer) => answer,
@@ -121,20 +126,21 @@ impl Repository {
                 return Ok(None);
             }
             let next = next_query(&answer);
-            let index = Index::read(&answer.bytes(MANIFEST_MAX).await?)?;
-            let fresh: Vec<_> = index.manifests.unwrap_or_default();
-            let fresh: Vec<_> = fresh
-                .into_iter()
-                .filter(|one| !found.contains(one))
-                .collect();
-            let Some(query) = next.filter(|_| !fresh.is_empty()) else {
-                found.extend(fresh);
+            let index = Index::read(&answer.bytes(MANIFEST_MAX).await?).map_err(failed)?;
+            let before = found.len();
+            let listed = index.manifests.unwrap_or_default().into_iter();
+            found.extend(listed.filter(|one| seen.insert(one.digest)));
+            if found.len() > REFERRERS_MAX {
                 break;
+            }
+            let Some(query) = next.filter(|_| found.len() > before) else {
+                return Ok(Some(found));
             };
-            found.extend(fresh);
             request.url.set_query(Some(&query));
         }
-        Ok(Some(found))
+        // What is missing in a list may be taken for what is not there.
+        let message = "the list of referrers does not end";
+        Err(failed(Error::new(ErrorKind::SizeMismatch, message)))
     }
 
     /// The index under the fallback tag, with its entity tag.

@@ -5,14 +5,16 @@
 //! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-blobs>
 
 mod sending;
+mod state;
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use dockhand_oci::{Descriptor, Digest, Endpoint, RepoName};
-use http::header::{CONTENT_RANGE, LOCATION, RANGE};
+use http::header::{CONTENT_RANGE, LOCATION};
 use http::{Method, StatusCode};
 use url::Url;
 
@@ -25,6 +27,8 @@ use crate::{BlobSource, Client, Error, ErrorKind, Moved, Result};
 use sending::Sending;
 
 const OCTETS: &str = "application/octet-stream";
+/// How fast a registry moves and hashes a blob at least before it says that it has it, in bytes a second.
+const COMMIT_SPEED: u64 = 16 * 1024 * 1024;
 
 /// An upload session of a repository: a blob that is not there yet.
 pub struct Upload {
@@ -33,6 +37,8 @@ pub struct Upload {
     url: Url,
     offset: u64,
     chunk_min: u64,
+    /// How often the registry wanted other bytes than it was sent.
+    strays: u32,
     /// Whether the registry no longer has it: then there is nothing to cancel.
     ended: bool,
 }
@@ -61,10 +67,10 @@ impl Repository {
     /// registry has.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when the registry no longer has it, [`ErrorKind::Invalid`] when the URL is
-    /// not of this registry.
+    /// [`ErrorKind::NotFound`] when the registry no longer has it, [`ErrorKind::Protocol`] when it is no
+    /// URL to be followed from this registry. Without its credentials when it is of another host.
     pub async fn resume_upload(&self, url: &str) -> Result<Upload> {
-        let url = resolve(self.client.http.connection.base.url(), url)?;
+        let url = resolve(&self.client.http.home(), url)?;
         let mut upload = self.upload_at(url);
         // What is not known to be there is not to be cancelled.
         upload.ended = true;
@@ -80,6 +86,7 @@ impl Repository {
             url,
             offset: 0,
             chunk_min: 0,
+            strays: 0,
             ended: false,
         }
     }
@@ -153,6 +160,8 @@ impl Repository {
     async fn begin(&self, mount: Option<(&Digest, Option<&RepoName>)>) -> Result<Begun> {
         let no_mount = &self.client.habits.no_mount;
         let mount = mount.filter(|_| !no_mount.load(Ordering::Relaxed));
+        let from = mount.and_then(|(_, from)| from);
+        let from_elsewhere = from.is_some_and(|from| *from != self.name);
         let doing = match mount {
             Some((digest, _)) => format!("put the blob {}@{digest}", self.name),
             None => format!("begin an upload to {}", self.name),
@@ -171,6 +180,10 @@ impl Repository {
             Err(error) if mount.is_some() && error.kind() == ErrorKind::Refused => {
                 // It does not know mounts, or not this kind.
                 no_mount.store(true, Ordering::Relaxed);
+                return Box::pin(self.begin(None)).await;
+            }
+            // Whoever may not read the source, or there is none, may write here all the same.
+            Err(error) if from_elsewhere && is_about_source(&error) => {
                 return Box::pin(self.begin(None)).await;
             }
             other => other?,
@@ -210,50 +223,41 @@ impl Upload {
         self.offset
     }
 
-    /// Asks the registry how many bytes it has.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] when the registry no longer has the upload.
-    pub async fn status(&mut self) -> Result<u64> {
-        Ok(self.ask().await?.unwrap_or(0))
-    }
-
-    /// As [`Upload::status`]; `None` when the registry does not say.
-    async fn ask(&mut self) -> Result<Option<u64>> {
-        let request = self.request(Method::GET, "ask for the state of an upload");
-        let answer = self.client().http.send(&request).await?;
-        let told = next_offset(&answer);
-        self.offset = told.unwrap_or(0);
-        self.move_on(&answer)?;
-        Ok(told)
-    }
-
-    /// Sends the next bytes. The registry may take fewer; [`offset`](Self::offset) tells.
+    /// Sends the next bytes. The registry may take fewer, or want others first;
+    /// [`offset`](Self::offset) tells.
     ///
     /// # Errors
     /// What keeps the registry from taking them.
     pub async fn append(&mut self, source: Arc<dyn BlobSource>, length: u64) -> Result<()> {
-        let range = format!("{}-{}", self.offset, self.offset + length.max(1) - 1);
+        let range = self.range(length);
         let body = Body::Source {
             source,
             offset: self.offset,
             length,
+            last: false,
         };
         let request = self.request(Method::PATCH, "send a part of a blob").once();
         let request = request.header(CONTENT_RANGE, &range).body(OCTETS, body);
-        let answer = self.client().http.send(&request).await?;
-        let told = next_offset(&answer);
-        // Some registries say nothing, or say the same range again and again.
-        self.offset = told
-            .filter(|told| *told > self.offset)
-            .unwrap_or(self.offset + length);
-        self.move_on(&answer)
+        match self.client().http.send(&request).await {
+            Ok(answer) => {
+                self.advance(&answer, length);
+                self.move_on(&answer)
+            }
+            Err(error) => self.stray(error).await,
+        }
+    }
+
+    /// The next `length` bytes, as `Content-Range` says them.
+    fn range(&self, length: u64) -> String {
+        let last = self.offset.saturating_add(length.saturating_sub(1));
+        format!("{}-{last}", self.offset)
     }
 
     /// Ends it with the last bytes, if there are any left: from then on the blob is there.
     ///
     /// # Errors
-    /// [`ErrorKind::DigestMismatch`] when the bytes are others than `digest` says.
+    /// [`ErrorKind::DigestMismatch`] when the bytes are others than `digest` says,
+    /// [`ErrorKind::SizeMismatch`] when the source has more or fewer: then nothing is finished.
     pub async fn finish(
         &mut self,
         digest: &Digest,
@@ -266,19 +270,22 @@ impl Upload {
             _ => format!("digest={digest}"),
         };
         request.url.set_query(Some(&query));
+        let total = rest.as_ref().map_or(self.offset, |(_, length)| {
+            self.offset.saturating_add(*length)
+        });
+        request.grace = Duration::from_secs(total / COMMIT_SPEED);
         let request = match rest {
             Some((source, length)) if length > 0 => {
                 let body = Body::Source {
                     source,
                     offset: self.offset,
                     length,
+                    last: true,
                 };
                 let request = request.body(OCTETS, body);
-                if self.offset == 0 {
-                    request
-                } else {
-                    let range = format!("{}-{}", self.offset, self.offset + length - 1);
-                    request.header(CONTENT_RANGE, &range)
+                match self.offset {
+                    0 => request,
+                    _ => request.header(CONTENT_RANGE, &self.range(length)),
                 }
             }
             _ => request.body(OCTETS, Body::Bytes(Bytes::new())),
@@ -291,7 +298,11 @@ impl Upload {
             Err(error) if error.has_code("DIGEST_INVALID") => {
                 self.ended = true;
                 let message = "the registry got other content than the digest names";
-                Err(Error::new(ErrorKind::DigestMismatch, message).with_source(error))
+                let status = error.status().unwrap_or(StatusCode::BAD_REQUEST);
+                let id = error.request_id().map(str::to_owned);
+                Err(Error::new(ErrorKind::DigestMismatch, message)
+                    .answered(status, error.errors().to_vec(), id)
+                    .with_source(error))
             }
             Err(error) => Err(error),
         }
@@ -304,7 +315,7 @@ impl Upload {
     pub async fn cancel(mut self) -> Result<()> {
         self.ended = true;
         let request = self.request(Method::DELETE, "cancel an upload");
-        self.client().http.send(&request).await.map(drop)
+        self.repository.send_delete(&request).await
     }
 
     /// Lets it stand at the registry, to be gone on with later.
@@ -356,20 +367,20 @@ impl Drop for Upload {
     }
 }
 
-/// Where an answer says to go on.
-fn location(answer: &Answer) -> Result<Option<Url>> {
-    let target = answer.header(LOCATION);
-    target
-        .map(|target| resolve(answer.url(), target))
-        .transpose()
+/// Whether a failure to mount may be one of the repository to mount from.
+fn is_about_source(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Unauthorized | ErrorKind::Denied | ErrorKind::NotFound
+    )
 }
 
-/// The byte after the last one that the registry has: `Range: 0-9` is ten bytes.
-fn next_offset(answer: &Answer) -> Option<u64> {
-    let range = answer.header(RANGE)?.trim();
-    let range = range.strip_prefix("bytes=").unwrap_or(range);
-    let (_, last) = range.split_once('-')?;
-    let last: u64 = last.parse().ok()?;
-    // `0-0` is what registries say of an upload without a byte.
-    Some(if last == 0 { 0 } else { last + 1 })
+/// Where an answer says to go on.
+fn location(answer: &Answer) -> Result<Option<Url>> {
+    let Some(target) = answer.header(LOCATION) else {
+        return Ok(None);
+    };
+    let url = resolve(answer.url(), target);
+    url.map(Some)
+        .map_err(|error| error.reworded(|message| answer.shown(message)))
 }

@@ -310,3 +310,73 @@ async fn settings_print_without_what_is_secret_in_them() {
         printed(&error)
     );
 }
+
+#[tokio::test]
+async fn what_a_registry_repeats_of_a_credential_is_not_shown() {
+    // The whole header, the token alone, the password in words, in each place that a message is made of.
+    let repeat = |seen: &crate::peer::Seen| {
+        let header = seen.header("authorization").unwrap_or_default().to_owned();
+        let bare = header.split(' ').next_back().unwrap_or_default().to_owned();
+        let pair = seen.basic_or_nothing();
+        let form = String::from_utf8_lossy(&seen.body).into_owned();
+        format!(
+            "you sent {header} ({bare}) {pair} {form} {:?}",
+            seen.header("x-key")
+        )
+    };
+    let bodies: [fn(String) -> Answer; 4] = [
+        |said| {
+            let error = json!({ "code": said, "message": said, "detail": [{ "it": said }] });
+            Answer::json(403, &json!({ "errors": [error] }))
+        },
+        |said| {
+            Answer::new(403)
+                .header("content-type", "text/plain")
+                .body(said)
+        },
+        |said| Answer::new(403).header("x-request-id", &said),
+        |said| Answer::to(307, &format!("ftp://host/{said}")),
+    ];
+    let mut said = String::new();
+    for body in bodies {
+        let refuse = move |seen: &crate::peer::Seen| body(repeat(seen));
+        let service = Peer::start(Script::new().on("* /token", refuse)).await;
+        let challenge = format!("Bearer realm=\"{}/token\",service=\"s\"", service.url());
+        let asking = Script::new().on("* /*", move |_| Answer::challenge(&[&challenge]));
+        let asking = Peer::start(asking).await;
+        let registry = Peer::start(Script::new().on("* /*", refuse)).await;
+        let mut tried = vec![
+            (&asking, Stored::basic("me", "canary-password")),
+            (&asking, Stored::identity("canary-identity")),
+        ];
+        for auth in [
+            Auth::Basic("me".to_owned(), "canary-password".into()),
+            Auth::Bearer("canary-token".into()),
+        ] {
+            tried.push((&registry, auth));
+        }
+        for (peer, auth) in tried {
+            let mut connection = peer.connection();
+            connection.auth = auth;
+            connection
+                .headers
+                .insert("x-key", HeaderValue::from_static("canary-header"));
+            let watch = Arc::<Watch>::default();
+            let client = Client::with_observer(connection, Arc::clone(&watch) as _).unwrap();
+            let repository = client.repository("app".parse().unwrap());
+            let error = repository.manifest(&tagged("1")).await.unwrap_err();
+            said.push_str(&printed(&error));
+            write!(said, "{:?} {:?}", error.errors(), watch.events()).unwrap();
+        }
+        assert!(registry.everything().contains("canary-token"));
+        assert!(service.everything().contains("canary-identity"));
+    }
+    assert!(said.contains("you sent"), "the test is in vain");
+    for secret in SECRETS {
+        let coded = base64::engine::general_purpose::STANDARD.encode(format!("me:{secret}"));
+        for form in [secret, &coded] {
+            let at = said.find(form).map(|at| &said[at.saturating_sub(300)..at]);
+            assert_eq!(at, None, "{secret} is shown");
+        }
+    }
+}

@@ -2,26 +2,25 @@
 
 use std::sync::Arc;
 
-use dockhand_client::{Auth, Client, Credential, ErrorKind, Origin, Repository, Store};
-use dockhand_oci::Reference;
+use dockhand_client::{Auth, Credential, ErrorKind, Repository, Store};
 use serde_json::{Value, json};
 
-use crate::peer::{Answer, Peer, Script, Seen, Stored, Watch, layer, send, small_image, tagged};
+use crate::peer::{Answer, Peer, Script, Seen, Stored, layer, send, small_image, tagged};
 
-const SERVICE: &str = "GET /token";
+pub(crate) const SERVICE: &str = "GET /token";
 
 /// A service that gives the token `t0ken` to anybody.
-fn gives(answer: Value) -> Script {
+pub(crate) fn gives(answer: Value) -> Script {
     Script::new().on(SERVICE, move |_| Answer::json(200, &answer))
 }
 
-fn challenge(service: &Peer, scope: &str) -> String {
+pub(crate) fn challenge(service: &Peer, scope: &str) -> String {
     let realm = format!("{}/token", service.url());
     format!("Bearer realm=\"{realm}\",service=\"reg\",scope=\"{scope}\"")
 }
 
 /// Rules that refuse whoever does not show `t0ken`.
-fn guarded(challenges: &[String], then: Script) -> Script {
+pub(crate) fn guarded(challenges: &[String], then: Script) -> Script {
     let challenges = challenges.to_vec();
     let (manifest, ..) = small_image();
     Script::new()
@@ -39,7 +38,7 @@ fn guarded(challenges: &[String], then: Script) -> Script {
         })
 }
 
-fn scopes(seen: &Seen) -> Vec<String> {
+pub(crate) fn scopes(seen: &Seen) -> Vec<String> {
     let found = seen.parameters().into_iter();
     found
         .filter(|(name, _)| name == "scope")
@@ -47,7 +46,7 @@ fn scopes(seen: &Seen) -> Vec<String> {
         .collect()
 }
 
-async fn pull(repository: &Repository) -> dockhand_client::Result<()> {
+pub(crate) async fn pull(repository: &Repository) -> dockhand_client::Result<()> {
     repository.manifest(&tagged("1")).await.map(drop)
 }
 
@@ -255,164 +254,6 @@ async fn a_body_is_sent_again_after_signing_in() {
 }
 
 #[tokio::test]
-async fn more_is_asked_for_where_the_scope_is_not_enough() {
-    let service = Script::new().on(SERVICE, |seen| {
-        let enough = scopes(seen)
-            .iter()
-            .any(|scope| scope.starts_with("repository:base:"));
-        Answer::json(
-            200,
-            &json!({ "token": if enough { "t0ken" } else { "too-little" } }),
-        )
-    });
-    let service = Peer::start(service).await;
-    let first = challenge(&service, "repository:app:pull");
-    let more = challenge(&service, "repository:app:pull repository:base:pull");
-    let more = format!("{more},error=\"insufficient_scope\"");
-    let script = Script::new()
-        .once("GET *", move |_| Answer::challenge(&[&first]))
-        .then(guarded(&[more], Script::new()));
-    let registry = Peer::start(script).await;
-    pull(&registry.repository()).await.unwrap();
-    let asked: Vec<_> = service.seen().iter().map(scopes).collect();
-    assert_eq!(asked.len(), 2, "{asked:?}");
-    assert_eq!(asked[0], ["repository:app:pull"]);
-    assert_eq!(asked[1], ["repository:app:pull", "repository:base:pull"]);
-}
-
-#[tokio::test]
-async fn an_identity_token_is_exchanged() {
-    let script = Script::new().on("POST /token", |_| {
-        Answer::json(200, &json!({ "access_token": "t0ken" }))
-    });
-    let service = Peer::start(script).await;
-    let said = challenge(&service, "repository:app:pull");
-    let registry = Peer::start(guarded(&[said], Script::new())).await;
-    pull(&registry.repository_as(Stored::identity("1dentity")))
-        .await
-        .unwrap();
-    let post = &service.seen()[0];
-    for (name, value) in [
-        ("grant_type", "refresh_token"),
-        ("refresh_token", "1dentity"),
-        ("service", "reg"),
-        ("scope", "repository:app:pull"),
-        ("client_id", "dockhand"),
-    ] {
-        assert_eq!(post.parameter(name).as_deref(), Some(value), "{name}");
-    }
-    assert_eq!(
-        (post.target.as_str(), post.header("authorization")),
-        ("/token", None)
-    );
-    assert!(!registry.everything().contains("1dentity"));
-
-    // A service without the exchange.
-    for status in [404, 405] {
-        let script = gives(json!({ "token": "t0ken" })).on("POST *", move |_| Answer::new(status));
-        let service = Peer::start(script).await;
-        let said = challenge(&service, "repository:app:pull");
-        let registry = Peer::start(guarded(&[said], Script::new())).await;
-        pull(&registry.repository_as(Stored::identity("1dentity")))
-            .await
-            .unwrap();
-        let methods: Vec<_> = service
-            .seen()
-            .iter()
-            .map(|seen| seen.method.clone())
-            .collect();
-        assert_eq!(methods, ["POST", "GET"]);
-        assert_eq!(
-            service.seen()[1].basic().as_deref(),
-            Some("<token>:1dentity")
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_credential_that_expired_keeps_nobody_from_what_is_public() {
-    for status in [400, 401, 403] {
-        let script = Script::new()
-            .when(
-                SERVICE,
-                |seen| seen.basic().is_some(),
-                move |_| Answer::error(status, "DENIED"),
-            )
-            .then(gives(json!({ "token": "t0ken" })));
-        let service = Peer::start(script).await;
-        let said = challenge(&service, "repository:app:pull");
-        let registry = Peer::start(guarded(&[said], Script::new())).await;
-        let mut connection = registry.connection();
-        connection.auth = Stored::basic("me", "3xpired");
-        let watch = Arc::<Watch>::default();
-        let client = Client::with_observer(connection, Arc::clone(&watch) as _).unwrap();
-        let repository = client.repository("app".parse().unwrap());
-        pull(&repository).await.unwrap();
-        pull(&repository).await.unwrap();
-        let shown: Vec<_> = service
-            .seen()
-            .iter()
-            .map(|seen| seen.basic().is_some())
-            .collect();
-        assert_eq!(shown, [true, false], "{status}");
-        let warnings = watch.warnings();
-        assert_eq!(warnings.len(), 1, "{status}: {warnings:?}");
-        assert!(warnings[0].contains("refused"), "{warnings:?}");
-
-        // Whoever wants to write is told, and not made anonymous.
-        let (manifest, ..) = small_image();
-        let error = repository
-            .put_manifest(&manifest, &["1".parse().unwrap()])
-            .await
-            .unwrap_err();
-        let expected = [
-            ErrorKind::Refused,
-            ErrorKind::Unauthorized,
-            ErrorKind::Denied,
-        ];
-        assert!(expected.contains(&error.kind()), "{error}");
-        assert!(
-            service.seen()[2..]
-                .iter()
-                .all(|seen| seen.basic().is_some())
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_service_that_takes_one_scope_gets_one() {
-    let script = Script::new()
-        .when(
-            SERVICE,
-            |seen| scopes(seen).len() > 1,
-            |_| Answer::error(400, "INVALID_SCOPE"),
-        )
-        .then(gives(json!({ "token": "t0ken" })));
-    let service = Peer::start(script).await;
-    let said = challenge(&service, "repository:app:pull,push");
-    let uploads = Script::new()
-        .on("POST *", |_| Answer::accepted("/up/1"))
-        .on("PUT /up/1", |_| Answer::new(201));
-    let registry = Peer::start(guarded(&[said], uploads)).await;
-    let (blob, content) = layer(2, 1000);
-    let from = Origin {
-        host: registry.address(),
-        repository: "base".parse().unwrap(),
-    };
-    let repository = registry.repository_as(Stored::basic("me", "s3cret"));
-    repository
-        .put_blob(&blob, Arc::new(content), Some(&from))
-        .await
-        .unwrap();
-    let asked: Vec<_> = service.seen().iter().map(scopes).collect();
-    assert_eq!(
-        asked[0],
-        ["repository:app:pull,push", "repository:base:pull"]
-    );
-    assert_eq!(asked[1], ["repository:app:pull,push"]);
-}
-
-#[tokio::test]
 async fn a_token_service_in_trouble_is_tried_again_and_named() {
     let script = Script::new()
         .once(SERVICE, |_| Answer::new(503))
@@ -456,19 +297,4 @@ async fn a_token_service_in_trouble_is_tried_again_and_named() {
             service.lines().len()
         );
     }
-}
-
-#[tokio::test]
-async fn a_registry_token_goes_to_the_registry_as_it_is() {
-    let service = Peer::start(Script::new()).await;
-    let said = challenge(&service, "repository:app:pull");
-    let registry = Peer::start(guarded(&[said], Script::new())).await;
-    let stored = Stored::new(Credential::Registry("t0ken".into()));
-    let repository = registry.repository_as(Auth::Challenge(stored));
-    let digest = small_image().0.digest;
-    repository
-        .manifest(&Reference::Digest(digest))
-        .await
-        .unwrap();
-    assert_eq!(service.lines(), [""; 0]);
 }

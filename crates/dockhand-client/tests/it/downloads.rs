@@ -65,3 +65,40 @@ async fn a_blob_of_another_size_than_said_leaves_no_file() {
     assert_eq!(error.kind(), ErrorKind::SizeMismatch, "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[tokio::test]
+async fn two_downloads_to_one_path_do_not_mix() {
+    let registry = Registry::start().await;
+    let store: Arc<dyn Store> = Arc::new(registry.repository("app"));
+    let folder = tempfile::tempdir().unwrap();
+    let (blob, content) = blob("x/y", bytes(11, 10_000));
+    let source = Arc::new(content.clone());
+    store.put_blob(&blob, source, None).await.unwrap();
+    let path = folder.path().join("blob");
+    let part = folder.path().join("blob.part");
+    std::fs::write(&part, &content[..5000]).unwrap();
+    let other = std::fs::File::open(&part).unwrap();
+    other.lock().unwrap();
+    let error = download(&store, &blob, &path, &Unobserved)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert!(std::fs::read(&part).unwrap() == content[..5000]);
+    drop(other);
+    download(&store, &blob, &path, &Unobserved).await.unwrap();
+    assert!(std::fs::read(&path).unwrap() == content);
+}
+
+#[tokio::test]
+async fn what_is_not_there_leaves_nothing() {
+    let registry = Registry::start().await;
+    let store: Arc<dyn Store> = Arc::new(registry.repository("app"));
+    let folder = tempfile::tempdir().unwrap();
+    let (blob, _) = blob("x/y", bytes(12, 10_000));
+    let path = folder.path().join("blob");
+    let error = download(&store, &blob, &path, &Unobserved)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}

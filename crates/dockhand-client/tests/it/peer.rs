@@ -69,6 +69,12 @@ impl Seen {
         Some(String::from_utf8(decoded).unwrap())
     }
 
+    /// The same, or nothing where there is none.
+    pub(crate) fn basic_or_nothing(&self) -> String {
+        let is_basic = { self.header("authorization") }.is_some_and(|one| one.starts_with("Basic"));
+        is_basic.then(|| self.basic()).flatten().unwrap_or_default()
+    }
+
     fn line(&self) -> String {
         format!("{} {}", self.method, self.target)
     }

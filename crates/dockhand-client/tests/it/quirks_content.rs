@@ -285,7 +285,7 @@ async fn blobs_of_other_lengths_are_refused() {
         (
             "shorter",
             Answer::new(200).body(short.clone()),
-            ErrorKind::Connect,
+            ErrorKind::SizeMismatch,
         ),
         (
             "shorter than it says",

@@ -199,3 +199,32 @@ async fn a_local_registry_with_tls_is_found_without_saying_so() {
     client.ping().await.unwrap();
     assert_eq!(peer.lines(), ["GET /v2/", "GET /v2/"]);
 }
+
+#[tokio::test]
+async fn a_connection_that_is_cut_while_tls_is_set_up_is_tried_again() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let cutting = tokio::spawn(async move {
+        for cut in 0.. {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut greeting = vec![0; 4096];
+            let read = tokio::io::AsyncReadExt::read(&mut socket, &mut greeting).await;
+            assert!(read.unwrap() > 0);
+            if cut == 1 {
+                return;
+            }
+        }
+    });
+    let mut connection = Connection::to(&format!("https://127.0.0.1:{port}")).unwrap();
+    connection.auth = dockhand_client::Auth::Anonymous;
+    connection.proxy = ProxySettings::None;
+    connection.retries.first = std::time::Duration::from_millis(1);
+    connection.retries.count = 1;
+    let error = Client::new(connection).unwrap().ping().await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.attempts()),
+        (ErrorKind::Connect, 2),
+        "{error}"
+    );
+    cutting.await.unwrap();
+}

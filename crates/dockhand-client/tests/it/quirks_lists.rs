@@ -219,3 +219,23 @@ async fn the_catalog_goes_on_in_the_same_way() {
     assert_eq!(names, ["a".parse().unwrap(), "b/c".parse().unwrap()]);
     assert_eq!(peer.lines()[1], "GET /v2/_catalog?last=b%2Fc&n=1000");
 }
+
+#[tokio::test]
+async fn a_list_that_is_too_long_is_no_list_that_ends() {
+    let names: Vec<String> = (0..1_000_001).map(|number| format!("{number:x}")).collect();
+    let body = json!({ "name": "app", "tags": names }).to_string();
+    let script = Script::new().on("GET *", move |_| Answer::new(200).body(body.clone()));
+    let peer = Peer::start(script).await;
+    let error = peer.repository().tags().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SizeMismatch, "{error}");
+}
+
+#[tokio::test]
+async fn what_stands_there_instead_of_a_list_is_not_repeated() {
+    let body = json!({ "tags": "x".repeat(1 << 20) }).to_string();
+    let script = Script::new().on("GET *", move |_| Answer::new(200).body(body.clone()));
+    let peer = Peer::start(script).await;
+    let error = peer.repository().tags().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol);
+    assert!(error.to_string().len() < 1000);
+}

@@ -257,3 +257,19 @@ async fn a_registry_that_lists_itself_needs_no_tag() {
         [format!("PUT /v2/app/manifests/{}", manifest.digest)]
     );
 }
+
+#[tokio::test]
+async fn a_list_without_an_end_is_an_error() {
+    let answer = |seen: &Seen| {
+        let page = seen.parameter("page").unwrap_or_default();
+        let digest = Algorithm::Sha256.digest(page.as_bytes());
+        let one = Descriptor::new(MediaType::OCI_MANIFEST, digest, 10);
+        let next = format!("</v2/app/referrers/x?page={page}x>; rel=\"next\"");
+        let list = serde_json::json!({ "schemaVersion": 2, "manifests": [one] });
+        Answer::json(200, &list).header("link", &next)
+    };
+    let peer = Peer::start(Script::new().on("GET *", answer)).await;
+    let subject = Algorithm::Sha256.digest(b"subject");
+    let listed = peer.repository().referrers(&subject).await;
+    assert_eq!(listed.unwrap_err().kind(), ErrorKind::SizeMismatch);
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use dockhand_oci::{Descriptor, Endpoint};
+use futures_util::StreamExt;
 use http::{Method, StatusCode};
 
 use super::super::Repository;
@@ -15,6 +16,8 @@ use crate::{BlobSource, Error, ErrorKind, Result};
 const CHUNK: u64 = 16 * 1024 * 1024;
 /// The smallest chunk that is tried when the registry refuses greater ones, in bytes.
 const CHUNK_MIN: u64 = 1024 * 1024;
+/// So many bytes more than at the last failure are progress: patience begins anew.
+const PROGRESS: u64 = 1024 * 1024;
 
 /// One blob being sent, however many tries and sessions that takes.
 pub(super) struct Sending<'a> {
@@ -23,6 +26,10 @@ pub(super) struct Sending<'a> {
     source: Arc<dyn BlobSource>,
     /// `None` once it is ended, to begin another.
     upload: Option<Upload>,
+    /// Whether the session goes on at a byte that the registry named: it may have named a wrong one.
+    resumed: bool,
+    /// Whether it was begun anew for that reason.
+    restarted: bool,
 }
 
 impl<'a> Sending<'a> {
@@ -38,18 +45,31 @@ impl<'a> Sending<'a> {
             blob,
             source,
             upload: Some(upload),
+            resumed: false,
+            restarted: false,
         }
     }
 
     /// Sends it until it is there, or patience ends.
     pub(super) async fn run(mut self) -> Result<()> {
+        if self.blob.size == 0 {
+            self.refuse_more()
+                .await
+                .map_err(|error| self.named(error))?;
+        }
         let mut patience = self.repository.patience();
+        let mut reached = 0;
         loop {
             let Err(error) = self.send().await else {
                 return Ok(());
             };
             if error.status() == Some(StatusCode::PAYLOAD_TOO_LARGE) && self.shrink() {
                 self.upload = None;
+                continue;
+            }
+            if self.is_miscounted(&error) {
+                self.upload = None;
+                (self.resumed, self.restarted) = (false, true);
                 continue;
             }
             let lost = error.kind() == ErrorKind::NotFound;
@@ -74,7 +94,33 @@ impl<'a> Sending<'a> {
             if self.find_out().await? {
                 return Ok(());
             }
+            let offset = self.upload.as_ref().map_or(0, Upload::offset);
+            if offset >= reached + PROGRESS {
+                reached = offset;
+                patience = self.repository.patience();
+            }
         }
+    }
+
+    /// Whether a failure may come of the registry having other bytes than it said, which a new session
+    /// mends. Tried once.
+    fn is_miscounted(&self, error: &Error) -> bool {
+        let strays = self.upload.as_ref().is_some_and(Upload::has_strayed);
+        let range = error.status() == Some(StatusCode::RANGE_NOT_SATISFIABLE);
+        let digest = error.kind() == ErrorKind::DigestMismatch && error.status().is_some();
+        !self.restarted && (range || (digest && (strays || self.resumed)))
+    }
+
+    /// Nothing is sent of a blob of no bytes, so nobody would notice that the source has some.
+    async fn refuse_more(&self) -> Result<()> {
+        let mut stream = self.source.open(0).await?;
+        while let Some(chunk) = stream.next().await {
+            if !chunk?.is_empty() {
+                let message = "the content is longer than it was said to be";
+                return Err(Error::new(ErrorKind::SizeMismatch, message));
+            }
+        }
+        Ok(())
     }
 
     fn named(&self, error: Error) -> Error {
@@ -112,14 +158,17 @@ impl<'a> Sending<'a> {
         };
         match upload.ask().await {
             // A registry that has more than there is has something else.
-            Ok(Some(offset)) if offset <= self.blob.size => Ok(false),
+            Ok(Some(_)) if upload.fits(self.blob) => {
+                self.resumed = true;
+                Ok(false)
+            }
             // Nobody answers any more.
             Err(error) if error.status().is_none() => Err(self.named(error)),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 upload.ended = true;
                 self.upload = None;
-                let there = self.repository.blob_size(&self.blob.digest).await?;
-                Ok(there == Some(self.blob.size))
+                let there = self.repository.blob_size(&self.blob.digest).await;
+                Ok(there.ok().flatten() == Some(self.blob.size))
             }
             _ => {
                 self.upload = None;

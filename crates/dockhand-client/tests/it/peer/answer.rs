@@ -21,6 +21,8 @@ pub(crate) struct Answer {
     pub(crate) no_length: bool,
     /// The body is repeated for as long as somebody reads.
     pub(crate) endless: bool,
+    /// The body comes byte by byte, so long after each other.
+    pub(crate) drip: Option<Duration>,
     /// The connection is cut before the head.
     pub(crate) none: bool,
 }
@@ -36,6 +38,7 @@ impl Answer {
             silence: None,
             no_length: false,
             endless: false,
+            drip: None,
             none: false,
         }
     }
@@ -130,6 +133,11 @@ impl Answer {
 
     pub(crate) fn without_length(mut self) -> Self {
         self.no_length = true;
+        self
+    }
+
+    pub(crate) fn dripping(mut self, pause: Duration) -> Self {
+        self.drip = Some(pause);
         self
     }
 

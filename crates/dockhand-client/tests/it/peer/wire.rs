@@ -183,6 +183,14 @@ async fn write(socket: &mut impl Socket, seen: &Seen, answer: &Answer) -> io::Re
     }
     let stop = answer.cut.or(answer.silence).unwrap_or(usize::MAX);
     let body = &answer.body[..stop.min(answer.body.len())];
+    if let Some(pause) = answer.drip {
+        for byte in body {
+            socket.write_all(&[*byte]).await?;
+            socket.flush().await?;
+            tokio::time::sleep(pause).await;
+        }
+        return Ok(true);
+    }
     socket.write_all(body).await?;
     if answer.endless {
         loop {

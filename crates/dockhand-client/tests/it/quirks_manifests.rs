@@ -1,0 +1,59 @@
+//! Manifests where something else answers, and more tags than a URL can have.
+
+use dockhand_client::{ErrorKind, Store};
+use dockhand_oci::Tag;
+
+use crate::peer::{Answer, Peer, Script, layer, send, small_image, tagged};
+
+#[tokio::test]
+async fn a_page_for_people_is_no_manifest() {
+    for answer in [
+        Answer::html(200),
+        Answer::new(204),
+        Answer::new(200).body("nothing of the kind"),
+        Answer::json(200, &serde_json::json!(["none"])),
+    ] {
+        let peer = Peer::start(Script::new().on("* /*", move |_| answer.clone())).await;
+        let error = peer.repository().manifest(&tagged("1")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+        let error = peer.repository().resolve(&tagged("1")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_page_for_people_answers_to_is_not_done() {
+    let (manifest, ..) = small_image();
+    let (blob, content) = layer(1, 1000);
+    let script = Script::new()
+        .on("POST *", |_| Answer::accepted("/up/1"))
+        .on("* /*", |_| Answer::html(200));
+    let peer = Peer::start(script).await;
+    let repository = peer.repository();
+    let tags = ["1".parse().unwrap()];
+    for error in [
+        repository.put_manifest(&manifest, &tags).await.unwrap_err(),
+        send(&repository, &blob, &content).await.unwrap_err(),
+        repository.delete_blob(&blob.digest).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn more_tags_than_a_url_can_have_are_put_all_the_same() {
+    let (manifest, ..) = small_image();
+    let peer = Peer::start(Script::new().on("PUT *", |_| Answer::new(201))).await;
+    let tag = |number: u32| -> Tag { format!("{number:0100}").parse().unwrap() };
+    let tags: Vec<Tag> = (0..100).map(tag).collect();
+    peer.repository()
+        .put_manifest(&manifest, &tags)
+        .await
+        .unwrap();
+    let puts = peer.seen();
+    assert!(puts.iter().all(|put| put.target.len() < 8000));
+    for tag in tags {
+        let path = format!("/v2/app/manifests/{tag}");
+        assert!(puts.iter().any(|put| put.path() == path), "{tag}");
+    }
+}
