@@ -261,11 +261,16 @@ async fn a_registry_that_lists_itself_needs_no_tag() {
 #[tokio::test]
 async fn a_list_without_an_end_is_an_error() {
     let answer = |seen: &Seen| {
-        let page = seen.parameter("page").unwrap_or_default();
-        let digest = Algorithm::Sha256.digest(page.as_bytes());
-        let one = Descriptor::new(MediaType::OCI_MANIFEST, digest, 10);
-        let next = format!("</v2/app/referrers/x?page={page}x>; rel=\"next\"");
-        let list = serde_json::json!({ "schemaVersion": 2, "manifests": [one] });
+        let page: u32 = seen
+            .parameter("page")
+            .map_or(0, |page| page.parse().unwrap());
+        let one = |number: u32| {
+            let digest = format!("sha256:{number:064x}");
+            json!({ "mediaType": MediaType::OCI_MANIFEST, "digest": digest, "size": 10 })
+        };
+        let some: Vec<_> = (page * 30_000..(page + 1) * 30_000).map(one).collect();
+        let next = format!("</v2/app/referrers/x?page={}>; rel=\"next\"", page + 1);
+        let list = json!({ "schemaVersion": 2, "manifests": some });
         Answer::json(200, &list).header("link", &next)
     };
     let peer = Peer::start(Script::new().on("GET *", answer)).await;
