@@ -5,11 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dockhand_client::copy::{CopyOptions, copy};
-use dockhand_client::{Directory, ErrorKind, Layout, Memory, Place, RawManifest, Store};
+use dockhand_client::{
+    Archive, ArchiveWriter, Directory, ErrorKind, Layout, Memory, Place, RawManifest, Store,
+    Unobserved, validate,
+};
 use dockhand_oci::{Algorithm, Descriptor, ImageRef, MediaType, Reference};
 use serde_json::json;
 
-use crate::registry::{blob, bytes, image};
+use crate::registry::{Registry, blob, bytes, image};
 use crate::repositories::attach;
 use crate::stores::{by_tag, index, tag};
 
@@ -196,8 +199,10 @@ async fn a_folder_has_the_last_image_and_nothing_of_the_one_before() {
 }
 
 #[tokio::test]
-async fn a_folder_keeps_images_of_longer_digests() {
+async fn every_place_keeps_images_of_longer_digests() {
     let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let registry = Registry::start().await;
     let origin: Arc<dyn Store> = Arc::new(Memory::new());
     let mut children = Vec::new();
     for seed in [1, 2] {
@@ -211,18 +216,29 @@ async fn a_folder_keeps_images_of_longer_digests() {
         json!({ "schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": children });
     let root = RawManifest::new(MediaType::OCI_INDEX, root.to_string());
     origin.put_manifest(&root, &[tag("1")]).await.unwrap();
-    let to: Arc<dyn Store> = Arc::new(Directory::create(folder.path()).await.unwrap());
-    let options = CopyOptions::default();
-    copy(&origin, &by_tag("1"), &to, &[], &options)
-        .await
-        .unwrap();
-    to.finish().await.unwrap();
-    let back = Directory::open(folder.path()).await.unwrap();
-    for child in children {
-        let manifest = back.manifest(&child.digest.into()).await.unwrap();
-        assert_eq!(manifest.digest, child.digest);
-        for link in manifest.parse().unwrap().links {
-            assert!(back.has_blob(&link.descriptor).await.unwrap());
-        }
+    for place in ["directory", "layout", "archive", "registry"] {
+        let to: Arc<dyn Store> = match place {
+            "directory" => Arc::new(Directory::create(path(place)).await.unwrap()),
+            "layout" => Arc::new(Layout::create(path(place)).await.unwrap()),
+            "archive" => Arc::new(ArchiveWriter::oci(path(place)).await.unwrap()),
+            _ => Arc::new(registry.repository("app")),
+        };
+        let options = CopyOptions::default();
+        copy(&origin, &by_tag("1"), &to, &[tag("1")], &options)
+            .await
+            .unwrap();
+        to.finish().await.unwrap();
+        let back: Arc<dyn Store> = match place {
+            "directory" => Arc::new(Directory::open(path(place)).await.unwrap()),
+            "layout" => Arc::new(Layout::open(path(place)).await.unwrap()),
+            "archive" => Arc::new(Archive::open(path(place)).await.unwrap()),
+            _ => to,
+        };
+        let what = root.digest.into();
+        let found = validate(&back, &what, false, &Unobserved).await.unwrap();
+        assert!(found.problems.is_empty(), "{place}: {found:?}");
+        assert_eq!((found.manifests, found.blobs), (3, 3), "{place}");
     }
+    let layout = Layout::open(path("layout")).await.unwrap();
+    assert!(layout.prune(&[], false).await.unwrap().content.is_empty());
 }
