@@ -198,8 +198,8 @@ impl Shelf for Directory {
     }
 }
 
-/// Removes blobs, manifests and signatures that the image does not need, nor what refers to it. Files of
-/// other names are somebody else's.
+/// Removes blobs, manifests and signatures that the image does not need, nor what refers to it, and what
+/// was never finished. Files of other names are somebody else's.
 fn clear(dir: &Path) -> Result<()> {
     let mut manifests: Vec<(String, Manifest)> = Vec::new();
     let mut needed: BTreeSet<String> = BTreeSet::new();
@@ -244,6 +244,8 @@ fn clear(dir: &Path) -> Result<()> {
         let number = name.strip_prefix(SIGNATURE).map(str::parse::<u32>);
         ([64, 128].contains(&hex.len()) && digits(hex) && !needed.contains(hex))
             || number.is_some_and(|number| number.is_ok())
+            // Left behind by a process that was killed; what this one wrote has its name.
+            || name.starts_with(staged::STAGED)
     };
     for name in names.iter().filter(|name| is_ours(name)) {
         let path = dir.join(name);

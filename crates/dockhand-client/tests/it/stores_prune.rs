@@ -191,9 +191,11 @@ async fn a_folder_has_the_last_image_and_nothing_of_the_one_before() {
         expected.extend(fixed.map(str::to_owned));
         assert_eq!(names(&dir), expected, "{turn}");
     }
+    std::fs::write(dir.join(".dockhand-left"), "half").unwrap();
     let to = Directory::create(&dir).await.unwrap();
     image(&to, &[bytes(1, 1)], &[]).await;
     to.finish().await.unwrap();
+    assert!(!names(&dir).contains(".dockhand-left"));
     assert!(!names(&dir).contains("signature-1"));
     assert!(names(&dir).contains("letter.txt"));
 }
