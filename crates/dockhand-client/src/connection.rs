@@ -202,9 +202,9 @@ impl fmt::Debug for ProxySettings {
 pub struct Timeouts {
     /// For a connection, TLS included.
     pub connect: Duration,
-    /// For an answer to begin, once the request is sent.
+    /// For an answer to begin, once the request is sent; longer for the end of a large upload.
     pub answer: Duration,
-    /// For the next byte of a body.
+    /// For the next bytes of a body. One that drips, slower than 1 KiB a second, uses it up as well.
     pub idle: Duration,
 }
 
@@ -222,7 +222,7 @@ impl Default for Timeouts {
 /// How often to try again.
 #[derive(Clone, Copy, Debug)]
 pub struct Retries {
-    /// How many times after the first. 5 by default.
+    /// How many times after the first. 5 by default; never more than once after no answer at all.
     pub count: u32,
     /// The first wait, doubled each time and shortened by chance. 200 ms by default.
     pub first: Duration,

@@ -317,10 +317,12 @@ impl Http {
     }
 }
 
-/// Whether it is a page of a proxy or of a sign-in, and not what an API answers to a change.
+/// Whether it is a page of a proxy or of a sign-in, and not what an API answers to a change: that is
+/// another status, or has no body, whatever type some give it.
 fn is_page(answer: &Answer) -> bool {
     let kind = answer.header(http::header::CONTENT_TYPE);
-    kind.is_some_and(|kind| kind.starts_with("text/html")) && answer.length() != Some(0)
+    let is_html = kind.is_some_and(|kind| kind.starts_with("text/html"));
+    is_html && answer.status() == StatusCode::OK && answer.length() != Some(0)
 }
 
 /// Whether nobody listens there at all: then TLS would not help.

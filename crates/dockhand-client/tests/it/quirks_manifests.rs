@@ -41,6 +41,25 @@ async fn what_a_page_for_people_answers_to_is_not_done() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_only_called_a_page_is_one_of_the_registry() {
+    let (manifest, ..) = small_image();
+    let (blob, content) = layer(2, 1000);
+    // As Google's registries answer.
+    let html = |answer: Answer| answer.header("content-type", "text/html; charset=UTF-8");
+    let script = Script::new()
+        .on("POST *", move |_| {
+            html(Answer::accepted("/up/1")).without_length()
+        })
+        .on("PUT /up/1", move |_| html(Answer::new(200)))
+        .on("PUT *", move |_| html(Answer::new(201)).without_length());
+    let peer = Peer::start(script).await;
+    let repository = peer.repository();
+    send(&repository, &blob, &content).await.unwrap();
+    let tags = ["1".parse().unwrap()];
+    repository.put_manifest(&manifest, &tags).await.unwrap();
+}
+
+#[tokio::test]
 async fn more_tags_than_a_url_can_have_are_put_all_the_same() {
     let (manifest, ..) = small_image();
     let peer = Peer::start(Script::new().on("PUT *", |_| Answer::new(201))).await;
