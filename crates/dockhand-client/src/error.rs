@@ -69,6 +69,8 @@ struct Inner {
     attempts: u32,
     /// Whether no byte of an answer came.
     unanswered: bool,
+    /// Whether there is no such host, or nobody who listens there.
+    absent: bool,
     hint: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -99,6 +101,7 @@ impl Error {
             retry_after: None,
             attempts: 1,
             unanswered: false,
+            absent: false,
             hint: None,
             source: None,
         }))
@@ -174,6 +177,18 @@ impl Error {
     /// Whether not a byte of an answer came.
     pub(crate) fn is_unanswered(&self) -> bool {
         self.0.unanswered
+    }
+
+    /// Because there is no such host, or nobody who listens there.
+    #[must_use]
+    pub(crate) fn absent(mut self) -> Self {
+        self.0.absent = true;
+        self
+    }
+
+    /// Whether there is no such host, or nobody who listens there.
+    pub(crate) fn is_absent(&self) -> bool {
+        self.0.absent
     }
 
     /// The same failure with its message changed.

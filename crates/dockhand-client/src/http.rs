@@ -12,7 +12,7 @@ mod tls;
 mod transport;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use http::header::LOCATION;
@@ -44,6 +44,9 @@ pub(crate) struct Http {
     /// Until when nothing is sent, because the registry asked for a pause.
     pause: watch::Sender<Option<Instant>>,
     scheme: AtomicU8,
+    /// Whether the registry has ever answered. One that never has is more likely a typing error than one
+    /// that comes back.
+    met: AtomicBool,
 }
 
 /// What is known about the scheme of a registry for which none was written.
@@ -67,6 +70,7 @@ impl Http {
             } else {
                 SCHEME_SURE
             }),
+            met: AtomicBool::new(false),
             observer,
             connection,
         })
@@ -92,7 +96,11 @@ impl Http {
         let failed = |error: Error| error.doing(request.doing.as_str()).at(self.host());
         let mut patience = Patience::new(&self.connection.retries);
         loop {
-            let tried = match (self.attempt(request).await, request.whole) {
+            let attempt = self.attempt(request).await;
+            if attempt.is_ok() {
+                self.met.store(true, Ordering::Relaxed);
+            }
+            let tried = match (attempt, request.whole) {
                 (Ok(answer), Some(max)) if answer.status().is_success() => {
                     answer.in_memory(max).await
                 }
@@ -117,6 +125,10 @@ impl Http {
                 }
                 Ok(answer) => answer.into_error().await,
                 Err(error) => error,
+            };
+            let error = match error.is_absent() && !self.met.load(Ordering::Relaxed) {
+                true => error.unanswered(),
+                false => error,
             };
             // What was tried more often on the way, like getting a token, says so itself.
             let error = match error.attempts() > patience.tries() {
@@ -212,7 +224,11 @@ impl Http {
         let plain = self.follow(request, url.clone(), token).await;
         let wants_tls = match &plain {
             Ok(answer) => answer.status() == StatusCode::BAD_REQUEST && !answer.is_registry(),
-            Err(error) => error.kind() == ErrorKind::Connect && !is_refused(error),
+            Err(error) => match error.kind() {
+                // Where nobody listens TLS would not help.
+                ErrorKind::Connect => !error.is_absent(),
+                kind => kind == ErrorKind::Protocol,
+            },
         };
         if !wants_tls {
             self.scheme.store(SCHEME_SURE, Ordering::Relaxed);
@@ -225,7 +241,7 @@ impl Http {
                 self.scheme.store(SCHEME_TLS, Ordering::Relaxed);
                 Ok(answer)
             }
-            Err(error) if error.kind() == ErrorKind::Tls && error.hint().is_some() => Err(error),
+            Err(error) if failure::is_of_tls(&error) => Err(error),
             Err(_) => plain,
         }
     }
@@ -323,9 +339,4 @@ fn is_page(answer: &Answer) -> bool {
     let kind = answer.header(http::header::CONTENT_TYPE);
     let is_html = kind.is_some_and(|kind| kind.starts_with("text/html"));
     is_html && answer.status() == StatusCode::OK && answer.length() != Some(0)
-}
-
-/// Whether nobody listens there at all: then TLS would not help.
-fn is_refused(error: &Error) -> bool {
-    error.to_string().contains("refused")
 }

@@ -7,6 +7,9 @@ use http::StatusCode;
 
 use crate::{Error, ErrorKind};
 
+/// What is said of a peer without TLS.
+const NO_TLS: &str = "it does not speak TLS";
+
 /// The kind of a failed answer.
 pub(super) fn kind(status: StatusCode) -> ErrorKind {
     match status.as_u16() {
@@ -57,8 +60,18 @@ pub(super) fn of_transport(error: reqwest::Error) -> Error {
         failure(ErrorKind::Tls, "its certificate is for another name".into())
             .with_hint("use the name in the certificate; --insecure accepts it all the same")
     } else if has(&["InvalidContentType", "corrupt message"]) {
-        failure(ErrorKind::Tls, "it does not speak TLS".into())
+        failure(ErrorKind::Tls, NO_TLS.into())
             .with_hint("use --plain-http if it is meant to be reached without TLS")
+    } else if has(&["CaUsedAsEndEntity"]) {
+        let message = "its certificate is made for an authority and not for a server";
+        failure(ErrorKind::Tls, message.into())
+            .with_hint("trust just this certificate with --ca-file, or accept any with --insecure")
+    } else if has(&["invalid HTTP version", "invalid HTTP header"]) {
+        failure(
+            ErrorKind::Protocol,
+            "it does not speak HTTP without TLS".into(),
+        )
+        .with_hint("leave --plain-http away, or write https:// in the connection")
     } else if has(&["certificate", "TLS", "handshake"]) {
         failure(ErrorKind::Tls, last(&error))
     } else if error.is_timeout() {
@@ -69,6 +82,13 @@ pub(super) fn of_transport(error: reqwest::Error) -> Error {
             "the name of the host is not known".into(),
         )
         .with_hint("look for a typing error in it")
+        .absent()
+    } else if has(&["refused"]) {
+        failure(
+            ErrorKind::Connect,
+            format!("no connection: {}", last(&error)),
+        )
+        .absent()
     } else if error.is_connect() {
         failure(
             ErrorKind::Connect,
@@ -81,6 +101,11 @@ pub(super) fn of_transport(error: reqwest::Error) -> Error {
         )
     };
     made.with_source(error)
+}
+
+/// Whether TLS was spoken, and failed for a reason of its own.
+pub(super) fn is_of_tls(error: &Error) -> bool {
+    error.kind() == ErrorKind::Tls && !error.to_string().contains(NO_TLS)
 }
 
 /// The error and all its causes as one text, to look for words in.

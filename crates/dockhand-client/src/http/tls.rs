@@ -4,10 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WantsClientCert, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, OtherError,
+    RootCertStore, SignatureScheme, WantsVerifier,
+};
 
 use crate::{Error, ErrorKind, Result, TlsSettings};
 
@@ -22,7 +27,7 @@ pub(crate) fn config(settings: &TlsSettings) -> Result<ClientConfig> {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
     } else {
-        builder.with_root_certificates(authorities(settings)?)
+        trusting(builder, own(settings)?, provider)?
     };
     let Some((certificate, key)) = &settings.identity else {
         return Ok(builder.with_no_client_auth());
@@ -34,19 +39,47 @@ pub(crate) fn config(settings: &TlsSettings) -> Result<ClientConfig> {
         .map_err(|error| unreadable(certificate, error))
 }
 
-/// The system's authorities and the added ones. None at all is no error here: a machine without any
-/// can still speak to registries without TLS.
-fn authorities(settings: &TlsSettings) -> Result<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+/// Whom to trust. No authority at all is no error here: a machine without any can still speak to
+/// registries without TLS.
+fn trusting(
+    builder: ConfigBuilder<ClientConfig, WantsVerifier>,
+    own: Vec<CertificateDer<'static>>,
+    provider: Arc<CryptoProvider>,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>> {
+    let roots = authorities(&own);
+    if roots.is_empty() {
+        return Ok(builder.with_root_certificates(roots));
+    }
+    let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+    let usual = usual.map_err(|error| {
+        Error::new(ErrorKind::Tls, "no certificate can be verified here").with_source(error)
+    })?;
+    let trusted = Arc::new(Trusted { usual, own });
+    Ok(builder
+        .dangerous()
+        .with_custom_certificate_verifier(trusted))
+}
+
+/// The certificates that were added.
+fn own(settings: &TlsSettings) -> Result<Vec<CertificateDer<'static>>> {
+    let mut own = Vec::new();
     for path in &settings.authorities {
         for certificate in certificates(path)? {
-            roots
-                .add(certificate)
-                .map_err(|error| unreadable(path, error))?;
+            // What cannot be read at all would never be trusted, and nobody would know why.
+            let mut alone = RootCertStore::empty();
+            { alone.add(certificate.clone()) }.map_err(|error| unreadable(path, error))?;
+            own.push(certificate);
         }
     }
-    Ok(roots)
+    Ok(own)
+}
+
+/// The system's authorities and the added ones.
+fn authorities(own: &[CertificateDer<'static>]) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots.add_parsable_certificates(own.iter().cloned());
+    roots
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
@@ -62,6 +95,69 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
 fn unreadable(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Error {
     let message = format!("{} cannot be used for TLS: {error}", path.display());
     Error::new(ErrorKind::Config, message).with_source(error)
+}
+
+/// Trusts what the known authorities have signed, and a certificate that was itself added: what
+/// `openssl req -x509` makes is its own authority, and serves all the same.
+#[derive(Debug)]
+struct Trusted {
+    usual: Arc<WebPkiServerVerifier>,
+    own: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Trusted {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let usual = &self.usual;
+        match usual.verify_server_cert(certificate, chain, name, ocsp, now) {
+            // Its times were found good before this was found.
+            Err(error) if is_authority(&error) && self.own.contains(certificate) => {
+                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.usual
+            .verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.usual
+            .verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.usual.supported_verify_schemes()
+    }
+}
+
+/// Whether a server was refused because its certificate is one of an authority.
+fn is_authority(error: &rustls::Error) -> bool {
+    let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(cause))) = error
+    else {
+        return false;
+    };
+    let cause = cause.downcast_ref::<webpki::Error>();
+    cause == Some(&webpki::Error::CaUsedAsEndEntity)
 }
 
 /// Accepts every certificate; the handshake must still be signed with its key.

@@ -58,17 +58,23 @@ impl Repository {
         let blob = Descriptor::new(MediaType::OCI_EMPTY, digest, 2);
         self.put_blob(&blob, std::sync::Arc::new(config), None)
             .await?;
-        // Never the same twice, so that nothing else can name it.
-        let unique = format!("{:032x}", fastrand::u128(..));
-        let stand_in = serde_json::json!({
-            "schemaVersion": 2,
-            "mediaType": MediaType::OCI_MANIFEST,
-            "artifactType": "application/vnd.dockhand.deleted-tag.v1",
-            "config": blob,
-            "layers": [],
-            "annotations": { "dev.dockhand.unique": unique },
-        });
-        let stand_in = RawManifest::new(MediaType::OCI_MANIFEST, stand_in.to_string());
+        // One without a tag shows first whether the registry deletes at all: the tag is not touched
+        // where it does not.
+        let trial = stand_in(&blob);
+        self.put_manifest(&trial, &[]).await?;
+        self.remove_manifest(&trial.digest)
+            .await
+            .map_err(|error| match error.kind() {
+                ErrorKind::Unsupported => {
+                    let message = "the registry deletes neither tags nor manifests";
+                    let error = Error::new(ErrorKind::Unsupported, message).with_source(error);
+                    explain(error)
+                        .doing(format!("delete the tag {}:{tag}", self.name))
+                        .at(self.client.host())
+                }
+                _ => error,
+            })?;
+        let stand_in = stand_in(&blob);
         let tag = std::slice::from_ref(tag);
         self.put_manifest(&stand_in, tag).await?;
         let removed = self.remove_manifest(&stand_in.digest).await;
@@ -187,6 +193,20 @@ impl Repository {
         }
         Ok(())
     }
+}
+
+/// A manifest that is never the same twice, so that nothing else can name it.
+fn stand_in(config: &Descriptor) -> RawManifest {
+    let unique = format!("{:032x}", fastrand::u128(..));
+    let manifest = serde_json::json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::OCI_MANIFEST,
+        "artifactType": "application/vnd.dockhand.deleted-tag.v1",
+        "config": config,
+        "layers": [],
+        "annotations": { "dev.dockhand.unique": unique },
+    });
+    RawManifest::new(MediaType::OCI_MANIFEST, manifest.to_string())
 }
 
 /// `None` instead of an error for what is not there.

@@ -190,6 +190,51 @@ async fn certificates_are_checked_and_what_is_wrong_is_named() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_is_its_own_authority_is_trusted_when_it_was_named() {
+    let script = || Script::new().on("GET *", |_| Answer::json(200, &json!({})));
+    let own = Authority::itself(&["127.0.0.1"]);
+    let peer = Peer::start_tls(&own, script()).await;
+    client(&peer.url(), trusting(&own)).ping().await.unwrap();
+    let other = Authority::itself(&["127.0.0.1"]);
+    let misnamed = Authority::itself(&["other.example"]);
+    let misnamed_peer = Peer::start_tls(&misnamed, script()).await;
+    for (url, tls, text) in [
+        // With and without saying that it is TLS.
+        (peer.url(), trusting(&other), "made for an authority"),
+        (
+            peer.address(),
+            TlsSettings::default(),
+            "made for an authority",
+        ),
+        (misnamed_peer.url(), trusting(&misnamed), "for another name"),
+    ] {
+        let error = client(&url, tls).ping().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+        assert!(error.to_string().contains(text), "{error}");
+        assert!(error.hint().is_some(), "{error}");
+    }
+    let plain = peer.url().replace("https:", "http:");
+    let error = client(&plain, trusting(&own)).ping().await.unwrap_err();
+    assert!(error.to_string().contains("without TLS"), "{error}");
+}
+
+#[tokio::test]
+async fn a_registry_that_never_was_is_given_up_soon() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    let mut connection = Connection::to(&address).unwrap();
+    connection.proxy = ProxySettings::None;
+    connection.retries.first = std::time::Duration::from_millis(1);
+    let error = Client::new(connection).unwrap().ping().await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.attempts()),
+        (ErrorKind::Connect, 2),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn a_local_registry_with_tls_is_found_without_saying_so() {
     let authority = Authority::new(&["127.0.0.1"], false);
     let script = Script::new().on("GET *", |_| Answer::json(200, &json!({})));

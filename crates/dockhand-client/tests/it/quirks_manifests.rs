@@ -4,6 +4,7 @@ use dockhand_client::{ErrorKind, Store};
 use dockhand_oci::Tag;
 
 use crate::peer::{Answer, Peer, Script, layer, send, small_image, tagged};
+use crate::registry::Registry;
 
 #[tokio::test]
 async fn a_page_for_people_is_no_manifest() {
@@ -75,4 +76,28 @@ async fn more_tags_than_a_url_can_have_are_put_all_the_same() {
         let path = format!("/v2/app/manifests/{tag}");
         assert!(puts.iter().any(|put| put.path() == path), "{tag}");
     }
+}
+
+#[tokio::test]
+async fn a_tag_is_not_touched_where_nothing_can_be_deleted() {
+    let registry = Registry::start().await;
+    let (manifest, blob, content) = small_image();
+    let there = registry.repository("app");
+    send(&there, &blob, &content).await.unwrap();
+    there
+        .put_manifest(&manifest, &["1".parse().unwrap()])
+        .await
+        .unwrap();
+    let refusing = Script::new().on("DELETE *", |_| Answer::error(405, "UNSUPPORTED"));
+    let peer = Peer::start(refusing.front(&registry.address)).await;
+    let error = peer
+        .repository()
+        .untag(&"1".parse().unwrap())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert!(error.to_string().contains("tag app:1"), "{error}");
+    assert_eq!(peer.count("PUT */manifests/1"), 0, "{:?}", peer.lines());
+    let found = there.resolve(&tagged("1")).await.unwrap();
+    assert_eq!(found.digest, manifest.digest);
 }

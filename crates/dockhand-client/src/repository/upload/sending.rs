@@ -72,7 +72,8 @@ impl<'a> Sending<'a> {
                 (self.resumed, self.restarted) = (false, true);
                 continue;
             }
-            let lost = error.kind() == ErrorKind::NotFound;
+            // Without a status it is the source that is not there.
+            let lost = error.kind() == ErrorKind::NotFound && error.status().is_some();
             let again = if lost {
                 Error::new(ErrorKind::Connect, error.to_string())
             } else {

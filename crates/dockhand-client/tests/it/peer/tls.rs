@@ -42,6 +42,22 @@ impl Authority {
         }
     }
 
+    /// A certificate for `names` that is its own authority, as `openssl req -x509` makes it.
+    pub(crate) fn itself(names: &[&str]) -> Self {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), certificate.pem()).unwrap();
+        Self {
+            folder,
+            certificate: certificate.der().clone(),
+            key: key.serialize_der(),
+        }
+    }
+
     /// The file with the certificate of the authority itself.
     pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
