@@ -72,6 +72,8 @@ pub struct Rewritten {
     pub store: Arc<dyn Store>,
     /// The manifest that stands for all of it.
     pub root: RawManifest,
+    /// The digest of what it was made from; the same when the edits changed nothing.
+    pub before: Digest,
     /// The images that were meant.
     pub images: Vec<RewrittenImage>,
     /// The attestations that are no longer true.
@@ -99,6 +101,7 @@ pub async fn rewrite(
     options: &RewriteOptions,
 ) -> Result<Rewritten> {
     let root = from.manifest(what).await?;
+    let before = root.digest;
     let mut job = Job::new(Arc::clone(from), edits, options);
     let doing = || format!("edit {what} of {}", from.name());
     let changed = { job.root(root.clone()).await }.map_err(|error| error.doing(doing()))?;
@@ -108,6 +111,7 @@ pub async fn rewrite(
     Ok(Rewritten {
         store: Arc::new(made),
         root: changed.unwrap_or(root),
+        before,
         images,
         dropped,
     })

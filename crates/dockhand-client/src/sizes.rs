@@ -48,6 +48,8 @@ pub struct Size {
     pub images: Vec<ImageSize>,
     /// All of it, indexes included, each blob and manifest once.
     pub total: u64,
+    /// What cannot be read of it, and is not counted: a manifest that is not there, or makes no sense.
+    pub broken: Vec<String>,
 }
 
 /// How much a tag takes in its repository.
@@ -59,17 +61,29 @@ pub struct TagSize {
     pub digest: Digest,
     /// All that it needs.
     pub total: u64,
-    /// What of it no tag of other content needs: what would become free with it.
+    /// What of it no other tag needs: what would become free with it. Nothing where another tag names the
+    /// same manifest.
     pub unique: u64,
-    /// What of it others need too.
+    /// What of it other tags need too.
     pub shared: u64,
+}
+
+/// A tag of which not all can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokenTag {
+    /// The tag.
+    pub tag: Tag,
+    /// What is wrong.
+    pub problem: String,
 }
 
 /// How much the tags of a repository take.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RepositorySize {
-    /// Each tag.
+    /// Each tag whose manifest is there.
     pub tags: Vec<TagSize>,
+    /// The tags of which something cannot be read, which does not count.
+    pub broken: Vec<BrokenTag>,
     /// All that is named, each blob and manifest once.
     pub total: u64,
     /// What the tags would take without sharing.
@@ -83,6 +97,7 @@ pub struct RepositorySize {
 struct Needs {
     sizes: BTreeMap<Digest, u64>,
     images: Vec<ImageSize>,
+    broken: Vec<String>,
 }
 
 impl Needs {
@@ -97,10 +112,23 @@ fn sum<'a>(sizes: impl IntoIterator<Item = &'a u64>) -> u64 {
         .fold(0, |sum, size| sum.saturating_add(*size))
 }
 
+/// Whether a failure says something of the content and not of the way to it.
+fn is_of_content(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound
+            | ErrorKind::Protocol
+            | ErrorKind::Invalid
+            | ErrorKind::Unsupported
+            | ErrorKind::DigestMismatch
+            | ErrorKind::SizeMismatch
+    )
+}
+
 /// How much what `what` names takes. Only manifests are read.
 ///
 /// # Errors
-/// What keeps them from being read.
+/// What keeps the manifest, or the place, from being read.
 pub async fn size_of(store: &dyn Store, what: &Reference) -> Result<Size> {
     let root = store.manifest(what).await?;
     let digest = root.digest;
@@ -109,28 +137,42 @@ pub async fn size_of(store: &dyn Store, what: &Reference) -> Result<Size> {
         digest,
         total: needs.total(),
         images: needs.images,
+        broken: needs.broken,
     })
 }
 
 /// How much the tags of a repository take, each and together; all of them when none are named.
 ///
 /// # Errors
-/// What keeps one from being read.
+/// What keeps the place, or a tag that is named, from being read. What is broken of the others is told
+/// among the result.
 pub async fn repository_size(store: &dyn Store, tags: &[Tag]) -> Result<RepositorySize> {
-    let mut tags = match tags {
-        [] => store.tags().await?,
-        named => named.to_vec(),
+    let all = tags.is_empty();
+    let mut tags = match all {
+        true => store.tags().await?,
+        false => tags.to_vec(),
     };
     tags.sort();
     tags.dedup();
-    let roots: Vec<(Tag, RawManifest)> = stream::iter(tags)
+    let read: Vec<(Tag, Result<RawManifest>)> = stream::iter(tags)
         .map(|tag| async move {
-            let root = store.manifest(&Reference::Tag(tag.clone())).await?;
-            Ok::<_, Error>((tag, root))
+            let root = store.manifest(&Reference::Tag(tag.clone())).await;
+            (tag, root)
         })
         .buffered(LANES)
-        .try_collect()
-        .await?;
+        .collect()
+        .await;
+    let (mut roots, mut broken) = (Vec::new(), Vec::new());
+    for (tag, root) in read {
+        match root {
+            Ok(root) => roots.push((tag, root)),
+            Err(error) if all && is_of_content(&error) => broken.push(BrokenTag {
+                tag,
+                problem: error.to_string(),
+            }),
+            Err(error) => return Err(error),
+        }
+    }
     let different: BTreeMap<Digest, RawManifest> = { roots.iter() }
         .map(|(_, root)| (root.digest, root.clone()))
         .collect();
@@ -139,22 +181,40 @@ pub async fn repository_size(store: &dyn Store, tags: &[Tag]) -> Result<Reposito
         .buffered(ROOT_LANES)
         .try_collect()
         .await?;
-    // How many different contents need each digest: two tags of one manifest are one.
+    let mut size = shares(&roots, &needs);
+    for (tag, root) in roots {
+        let problems = needs.get(&root.digest).into_iter();
+        broken.extend(problems.flat_map(|needs| &needs.broken).map(|problem| {
+            let (tag, problem) = (tag.clone(), problem.clone());
+            BrokenTag { tag, problem }
+        }));
+    }
+    size.broken = broken;
+    Ok(size)
+}
+
+/// What each tag takes, and what of it no other tag needs.
+fn shares(roots: &[(Tag, RawManifest)], needs: &BTreeMap<Digest, Needs>) -> RepositorySize {
+    // How many tags need each digest: what two tags need stays when one of them goes.
     let mut needed: BTreeMap<Digest, (u64, u64)> = BTreeMap::new();
-    for (digest, size) in needs.values().flat_map(|needs| &needs.sizes) {
+    let sizes_of = |root: &RawManifest| { needs.get(&root.digest) }.map(|needs| &needs.sizes);
+    for (digest, size) in roots
+        .iter()
+        .filter_map(|(_, root)| sizes_of(root))
+        .flatten()
+    {
         needed.entry(*digest).or_insert((*size, 0)).1 += 1;
     }
-    let tags = roots.into_iter().map(|(tag, root)| {
-        let sizes = needs.get(&root.digest).map(|needs| &needs.sizes);
+    let tags = roots.iter().map(|(tag, root)| {
         let (mut unique, mut shared) = (0_u64, 0_u64);
-        for (digest, size) in sizes.into_iter().flatten() {
+        for (digest, size) in sizes_of(root).into_iter().flatten() {
             match needed.get(digest) {
                 Some((_, 1)) => unique = unique.saturating_add(*size),
                 _ => shared = shared.saturating_add(*size),
             }
         }
         TagSize {
-            tag,
+            tag: tag.clone(),
             digest: root.digest,
             total: unique.saturating_add(shared),
             unique,
@@ -162,15 +222,16 @@ pub async fn repository_size(store: &dyn Store, tags: &[Tag]) -> Result<Reposito
         }
     });
     let tags: Vec<TagSize> = tags.collect();
-    Ok(RepositorySize {
+    RepositorySize {
         sum: sum(tags.iter().map(|tag| &tag.total)),
         total: sum(needed.values().map(|(size, _)| size)),
         items: needed.len() as u64,
         tags,
-    })
+        broken: Vec::new(),
+    }
 }
 
-/// Walks the manifests below `root`.
+/// Walks the manifests below `root`. What is broken of them is told and left out.
 async fn needs_of(store: &dyn Store, root: RawManifest) -> Result<Needs> {
     let mut needs = Needs::default();
     let mut level = vec![Listed {
@@ -183,7 +244,14 @@ async fn needs_of(store: &dyn Store, root: RawManifest) -> Result<Needs> {
         for one in level {
             let size = one.manifest.bytes.len() as u64;
             needs.sizes.insert(one.manifest.digest, size);
-            let parsed = one.manifest.parse()?;
+            let parsed = match one.manifest.parse() {
+                Ok(parsed) => parsed,
+                Err(error) => {
+                    let digest = one.manifest.digest;
+                    needs.broken.push(format!("{digest}: {error}"));
+                    continue;
+                }
+            };
             if parsed.kind == ManifestKind::Image {
                 needs.image(
                     &one,
@@ -206,18 +274,29 @@ async fn needs_of(store: &dyn Store, root: RawManifest) -> Result<Needs> {
             let message = format!("it has more than {MANIFESTS_MAX} manifests");
             return Err(Error::new(ErrorKind::Unsafe, message));
         }
-        level = stream::iter(children)
+        let read: Vec<(Descriptor, Result<RawManifest>)> = stream::iter(children)
             .map(|child| async move {
-                let mut manifest = store.manifest(&Reference::Digest(child.digest)).await?;
-                manifest.media_type.clone_from(&child.media_type);
-                Ok::<_, Error>(Listed {
-                    manifest,
-                    descriptor: Some(child),
-                })
+                let manifest = store.manifest(&Reference::Digest(child.digest)).await;
+                (child, manifest)
             })
             .buffered(LANES)
-            .try_collect()
-            .await?;
+            .collect()
+            .await;
+        level = Vec::with_capacity(read.len());
+        for (child, manifest) in read {
+            match manifest {
+                Ok(mut manifest) => {
+                    manifest.media_type.clone_from(&child.media_type);
+                    let descriptor = Some(child);
+                    level.push(Listed {
+                        manifest,
+                        descriptor,
+                    });
+                }
+                Err(error) if is_of_content(&error) => needs.broken.push(error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
     }
     Ok(needs)
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use dockhand_client::image::is_image_config;
 use dockhand_client::{Error, RawManifest, Store, read_small};
 use dockhand_oci::{Descriptor, LinkKind, Manifest, ManifestKind, Platform, Reference};
 use jiff::Timestamp;
@@ -51,6 +52,16 @@ pub(crate) fn images(index: &Manifest) -> impl Iterator<Item = &Descriptor> {
             .as_ref()
             .is_none_or(|own| own.os != "unknown")
     })
+}
+
+/// What a manifest is for people: `index`, `image`, or `artifact` when its config is that of no image.
+pub(crate) fn kind(manifest: &Manifest) -> &'static str {
+    let config = config_of(manifest).map(|config| config.media_type.as_str());
+    match manifest.kind {
+        ManifestKind::Index => "index",
+        ManifestKind::Image if config.is_some_and(is_image_config) => "image",
+        ManifestKind::Image => "artifact",
+    }
 }
 
 /// The config of an image manifest; nothing for an index.
@@ -144,8 +155,14 @@ fn absent(opened: &Opened, index: &Manifest, platform: Option<&Platform>) -> Fai
         .collect();
     let wanted = platform.map_or_else(|| local_platform().to_string(), ToString::to_string);
     let message = format!("{} has no image for {wanted}", opened.name());
-    Failure::plain(Kind::NotFound, message)
-        .hint(format!("say --platform with one of: {}", known.join(", ")))
+    let failure = Failure::plain(Kind::NotFound, message);
+    match (known.is_empty(), images(index).next()) {
+        (false, _) => failure.hint(format!("say --platform with one of: {}", known.join(", "))),
+        (true, Some(_)) => {
+            failure.hint("it says no platforms; name an image by a digest of `dockhand index ls`")
+        }
+        (true, None) => failure.hint("the index lists no image at all"),
+    }
 }
 
 /// Linux on this machine's processor: what containers here run on.

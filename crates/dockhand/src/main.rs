@@ -7,6 +7,7 @@ mod commands;
 mod flags;
 mod image;
 mod logging;
+mod ordered;
 mod output;
 mod platforms;
 mod progress;

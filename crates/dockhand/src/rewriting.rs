@@ -8,7 +8,7 @@ use dockhand_client::rewrite::{Rewritten, Setting};
 use dockhand_oci::{Digest, ImageRef, Tag};
 use serde::Serialize;
 
-use crate::output::count;
+use crate::output::{count, size};
 use crate::report::Failure;
 use crate::session::{Session, Side};
 use crate::transfer::{self, How, Job, Report, What};
@@ -94,7 +94,7 @@ impl Target {
             if !self.dry_run {
                 place.store.finish().await?;
             }
-            session.note(&report.sentence());
+            session.note(&sentence(&report, made.before == made.root.digest));
             copies.push(report);
         }
         if !made.dropped.is_empty() {
@@ -171,6 +171,29 @@ impl Target {
             tags,
             digest: None,
         })
+    }
+}
+
+/// What was written, for people.
+fn sentence(report: &Report, same: bool) -> String {
+    let digest = report.digest.map(|digest| format!("@{digest}"));
+    let pinned = |name: &String| match (&digest, name.contains('@')) {
+        (Some(digest), false) => format!("{name}{digest}"),
+        _ => name.clone(),
+    };
+    let targets: Vec<String> = report.targets.iter().map(pinned).collect();
+    let targets = targets.join(", ");
+    let moved = format!(
+        "{} and {}, {}",
+        count(report.manifests, "manifest"),
+        count(report.blobs_sent, "blob"),
+        size(report.bytes_sent)
+    );
+    match (report.outcome, report.dry_run) {
+        ("unchanged", _) if same => format!("nothing to change: it is {targets} already"),
+        ("unchanged", _) => format!("nothing to write: {targets} is there already"),
+        (_, true) => format!("would write {targets}: at most {moved}"),
+        (_, false) => format!("wrote {targets}: {moved}"),
     }
 }
 

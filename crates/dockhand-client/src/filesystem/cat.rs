@@ -40,11 +40,12 @@ pub async fn find(
     let mut view = View::default();
     let mut unread = image.layers.iter().enumerate().rev();
     loop {
-        if let Some(found) = resolve(&view, path)? {
-            return Ok(found);
-        }
+        let unknown = match resolve(&view, path)? {
+            Step::Found(found) => return Ok(found),
+            Step::Unknown(unknown) => unknown,
+        };
         let Some((place, layer)) = unread.next() else {
-            return Err(absent(path));
+            return Err(unknown);
         };
         let listing = Listing::read(store, layer, false, limits).await?;
         view.put_below(&listing, place);
@@ -110,11 +111,20 @@ async fn read_member(
     .await
 }
 
-/// What `path` leads to in what is known so far; nothing when a layer further down must say.
-fn resolve(view: &View, path: &ImagePath) -> Result<Option<Found>> {
+/// How far a path could be followed.
+enum Step {
+    /// To its end.
+    Found(Found),
+    /// As far as is known: a layer further down must say, or else it fails with this.
+    Unknown(Error),
+}
+
+/// What `path` leads to in what is known so far.
+fn resolve(view: &View, path: &ImagePath) -> Result<Step> {
     let mut rest: VecDeque<Vec<u8>> = path.parts().map(<[u8]>::to_vec).collect();
     let mut at = ImagePath::default();
     let mut links = 0;
+    let mut link = None;
     while let Some(part) = rest.pop_front() {
         if part == b".." {
             at = at.parent();
@@ -127,8 +137,8 @@ fn resolve(view: &View, path: &ImagePath) -> Result<Option<Found>> {
                 at = next;
                 continue;
             }
-            Err(Says::Gone) => return Err(absent(path)),
-            Err(Says::Nothing) => return Ok(None),
+            Err(Says::Gone) => return Err(lost(path, &next, link)),
+            Err(Says::Nothing) => return Ok(Step::Unknown(lost(path, &next, link))),
         };
         match &entry.kind {
             FileKind::Directory => at = next,
@@ -141,6 +151,7 @@ fn resolve(view: &View, path: &ImagePath) -> Result<Option<Found>> {
                 if target.starts_with(b"/") {
                     at = ImagePath::default();
                 }
+                link = Some((next, target.as_slice()));
                 let parts = target.split(|byte| *byte == b'/');
                 let parts: Vec<_> = parts.filter(|part| !matches!(*part, b"" | b".")).collect();
                 for part in parts.into_iter().rev() {
@@ -153,14 +164,27 @@ fn resolve(view: &View, path: &ImagePath) -> Result<Option<Found>> {
             }
             _ => {
                 let entry = entry.clone();
-                return Ok(Some(Found { path: next, entry }));
+                return Ok(Step::Found(Found { path: next, entry }));
             }
         }
     }
-    Ok(view.look(&at).ok().map(|entry| Found {
-        path: at.clone(),
-        entry: entry.clone(),
-    }))
+    Ok(match view.look(&at).ok().cloned() {
+        Some(entry) => Step::Found(Found { path: at, entry }),
+        None => Step::Unknown(lost(path, &at, link)),
+    })
+}
+
+/// `path` is not there, because `missing` is not; when a link led there, which one it was.
+fn lost(path: &ImagePath, missing: &ImagePath, link: Option<(ImagePath, &[u8])>) -> Error {
+    let Some((link, target)) = link else {
+        return absent(path);
+    };
+    let target = String::from_utf8_lossy(target);
+    let message = format!(
+        "{link} is a link to {}, and the image has no {missing}",
+        target.escape_debug()
+    );
+    Error::new(ErrorKind::NotFound, message)
 }
 
 fn absent(path: &ImagePath) -> Error {

@@ -18,7 +18,7 @@ use crate::{FileSource, Result, Store};
 pub struct Append {
     /// The files.
     pub layers: Vec<LayerFile>,
-    /// When the history says that they were made; nothing keeps the result the same every time.
+    /// When image and history say that they were made; nothing keeps the result the same every time.
     pub created: Option<jiff::Timestamp>,
     /// What the history says made them; the names of the files when not said.
     pub created_by: Option<String>,
@@ -40,7 +40,10 @@ impl Edit for Append {
             let source = Arc::new(FileSource::new(&layer.path));
             draft.add_layer(&descriptor, layer.diff_id, &step, source)?;
         }
-        Ok(())
+        match self.created {
+            Some(created) => draft.config.set("created", &created.to_string()),
+            None => Ok(()),
+        }
     }
 }
 

@@ -122,16 +122,25 @@ impl IndexDraft {
         &self.entries
     }
 
+    /// The entry of which [`add`](Self::add) would take the place.
+    #[must_use]
+    pub fn taken(&self, entry: &Entry) -> Option<&Entry> {
+        self.entries.get(self.place_of(entry)?)
+    }
+
+    fn place_of(&self, entry: &Entry) -> Option<usize> {
+        let platform = entry.descriptor.platform.as_ref();
+        let platform = platform.filter(|own| own.os != "unknown");
+        self.entries.iter().position(|own| {
+            own.descriptor.digest == entry.descriptor.digest
+                || (platform.is_some() && own.descriptor.platform.as_ref() == platform)
+        })
+    }
+
     /// Lists one more. It takes the place of one with its digest, and of an image for exactly its
     /// platform: two of these could not be told apart. Returns what it took the place of.
     pub fn add(&mut self, entry: Entry) -> Option<Entry> {
-        let platform = entry.descriptor.platform.as_ref();
-        let platform = platform.filter(|own| own.os != "unknown");
-        let place = self.entries.iter().position(|own| {
-            own.descriptor.digest == entry.descriptor.digest
-                || (platform.is_some() && own.descriptor.platform.as_ref() == platform)
-        });
-        match place {
+        match self.place_of(&entry) {
             Some(place) => {
                 let old = std::mem::replace(&mut self.entries[place], entry);
                 let digest = old.descriptor.digest;

@@ -110,6 +110,7 @@ impl<'a> Job<'a> {
                 after.push(self.child(read(child)?, depth).await?);
             }
             if after.iter().any(Option::is_some) {
+                check_platforms(&children, &after)?;
                 let list = self.relist(children, &after)?;
                 document.set("manifests", &list)?;
             }
@@ -235,6 +236,36 @@ impl<'a> Job<'a> {
         }
         Ok(list)
     }
+}
+
+/// Refuses an image that would be for a platform that another image of the index is for: no client could
+/// tell them apart.
+fn check_platforms(children: &[Box<RawValue>], after: &[Option<Changed>]) -> Result<()> {
+    let mut own = Vec::with_capacity(children.len());
+    for (child, after) in children.iter().zip(after) {
+        let new = after.as_ref().and_then(|after| after.platform.clone());
+        let is_new = new.is_some();
+        let platform = match new {
+            Some(new) => Some(new),
+            None => read::<Descriptor>(child)?.platform,
+        };
+        own.push((platform, is_new));
+    }
+    for (at, (platform, _)) in own.iter().enumerate().filter(|(_, (_, is_new))| *is_new) {
+        let mut others = own.iter().enumerate().filter(|(other, _)| *other != at);
+        let Some((_, (_, is_new))) = others.find(|(_, (other, _))| other == platform) else {
+            continue;
+        };
+        let name = { platform.as_ref() }.map_or_else(String::new, ToString::to_string);
+        let message = format!("two images of the index would be for {name}");
+        return Err(
+            Error::new(ErrorKind::Invalid, message).with_hint(match is_new {
+                true => "name the one that is meant with --platform",
+                false => "take the other one out of the index before",
+            }),
+        );
+    }
+    Ok(())
 }
 
 fn read<T: serde::de::DeserializeOwned>(child: &RawValue) -> Result<T> {

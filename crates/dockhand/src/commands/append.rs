@@ -34,7 +34,7 @@ pub(crate) struct Append {
         conflicts_with = "base"
     )]
     set_platform: Option<Platform>,
-    /// When the history says that they were made: RFC 3339 [default: not said]
+    /// When the image, and its history, say that it was made: RFC 3339 [default: as the base says]
     #[arg(long, value_name = "TIME")]
     created: Option<jiff::Timestamp>,
     /// What the history says made them [default: this command and the file's name]

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use dockhand_oci::Platform;
-use serde_json::Value;
 
 use crate::image;
+use crate::ordered::Ordered;
 use crate::output;
 use crate::platforms::platform;
 use crate::report::{Failure, Kind};
@@ -42,10 +42,12 @@ impl Verb for Config {
         if !self.pretty && !session.output.is_json() {
             return output::bytes_to(self.to.as_deref(), &bytes);
         }
-        let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
+        let unusable = |error: &dyn std::fmt::Display| {
             let message = format!("the config of {} is no JSON: {error}", opened.name());
             Failure::plain(Kind::Failed, message)
-        })?;
-        output::bytes_to(self.to.as_deref(), format!("{value:#}\n").as_bytes())
+        };
+        let ordered = Ordered::parse(&bytes).map_err(|error| unusable(&error))?;
+        let pretty = ordered.pretty().map_err(|error| unusable(&error))?;
+        output::bytes_to(self.to.as_deref(), pretty.as_bytes())
     }
 }

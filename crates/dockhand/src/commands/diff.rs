@@ -1,11 +1,14 @@
 //! `dockhand diff`: how two images differ.
 
+mod indexes;
+
 use std::io::{self, Write};
 
 use clap::Args;
-use dockhand_client::diff::{DiffOptions, FieldChange, FileChange, diff};
+use dockhand_client::diff::{DiffOptions, FieldChange, FileChange, ImageDiff, diff, documents};
 use dockhand_client::filesystem::{FileEntry, FileKind, Limits};
-use dockhand_client::image::{Image, select};
+use dockhand_client::image::{Image, Listed, select};
+use dockhand_client::{RawManifest, Store};
 use dockhand_oci::Platform;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -17,15 +20,15 @@ use crate::session::{Opened, Session, Verb};
 
 /// Show how two images differ: manifest, config and files
 ///
-/// Exits with 8 when they do.
+/// Of indexes, first what they say and list themselves, then the images of each platform that both have.
+/// Exits with 8 when the digests differ; with --platform when those images differ in something.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Diff {
     /// Image before
     before: String,
     /// Image after
     after: String,
-    /// Of indexes, the images for this platform: os/arch[/variant] [default: the only one, or that for
-    /// Linux on this machine]
+    /// Of indexes, only the images for this platform: os/arch[/variant], or `local`
     #[arg(long, value_name = "PLATFORM", value_parser = platform)]
     platform: Option<Platform>,
     /// Do not compare files, for which layers must be read
@@ -40,6 +43,16 @@ pub(crate) struct Diff {
 struct Answer {
     before: String,
     after: String,
+    same: bool,
+    #[serde(flatten)]
+    changes: Changes,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    index: Option<indexes::Changes>,
+}
+
+/// How two manifests differ, and what they name.
+#[derive(Default, Serialize)]
+struct Changes {
     manifest: Vec<Field>,
     config: Vec<Field>,
     files: Vec<Entry>,
@@ -66,24 +79,14 @@ struct Entry {
 
 impl Verb for Diff {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let (before, old) = self.open(session, &self.before).await?;
-        let (after, new) = self.open(session, &self.after).await?;
-        let options = DiffOptions {
-            files: !self.no_files,
-            times: self.times,
-            limits: Limits::default(),
-        };
-        let found = diff((&*before.store, &old), (&*after.store, &new), options).await?;
-        let same = found.is_empty();
-        let answer = Answer {
-            before: before.name(),
-            after: after.name(),
-            manifest: found.manifest.into_iter().map(field).collect(),
-            config: found.config.into_iter().map(field).collect(),
-            files: found.files.iter().map(entry).collect(),
+        let before = session.open(&self.before).await?;
+        let after = session.open(&self.after).await?;
+        let answer = match &self.platform {
+            Some(platform) => self.chosen(&before, &after, platform).await?,
+            None => self.all(&before, &after).await?,
         };
         session.answer(&answer, |out, answer| answer.print(out))?;
-        match same {
+        match answer.same {
             true => Ok(()),
             false => Err(Failure::answer(Kind::Differs)),
         }
@@ -91,11 +94,104 @@ impl Verb for Diff {
 }
 
 impl Diff {
-    async fn open(&self, session: &Session, image: &str) -> Result<(Opened, Image), Failure> {
-        let opened = session.open(image).await?;
-        let image = select(&*opened.store, &opened.reference, self.platform.as_ref()).await?;
-        Ok((opened, image))
+    /// Compares the images for one platform.
+    async fn chosen(
+        &self,
+        before: &Opened,
+        after: &Opened,
+        platform: &Platform,
+    ) -> Result<Answer, Failure> {
+        let old = select(&*before.store, &before.reference, Some(platform)).await?;
+        let new = select(&*after.store, &after.reference, Some(platform)).await?;
+        let found = diff(
+            (&*before.store, &old),
+            (&*after.store, &new),
+            self.options(),
+        )
+        .await?;
+        let same = found.is_empty();
+        Ok(Answer {
+            before: before.name(),
+            after: after.name(),
+            same,
+            changes: found.into(),
+            index: None,
+        })
     }
+
+    /// Compares all that is named.
+    async fn all(&self, before: &Opened, after: &Opened) -> Result<Answer, Failure> {
+        let old = before.store.manifest(&before.reference).await?;
+        let new = after.store.manifest(&after.reference).await?;
+        let mut answer = Answer {
+            before: before.name(),
+            after: after.name(),
+            same: old.digest == new.digest,
+            changes: Changes::default(),
+            index: None,
+        };
+        if answer.same {
+            return Ok(answer);
+        }
+        let (old, new) = ((&*before.store, old), (&*after.store, new));
+        if indexes::is_index(&old.1)? || indexes::is_index(&new.1)? {
+            answer.changes.manifest = indexes::own_changes(&old.1, &new.1)?;
+            answer.index = Some(indexes::changes(self, old, new).await?);
+        } else {
+            answer.changes = self.manifests(old, new).await?;
+        }
+        Ok(answer)
+    }
+
+    /// Compares two manifests that are no indexes.
+    async fn manifests(
+        &self,
+        (before, old): (&dyn Store, RawManifest),
+        (after, new): (&dyn Store, RawManifest),
+    ) -> Result<Changes, Failure> {
+        let is_image = |manifest: &RawManifest| {
+            let manifest = manifest.clone();
+            let descriptor = None;
+            Listed {
+                manifest,
+                descriptor,
+            }
+            .is_image()
+        };
+        if !is_image(&old) || !is_image(&new) {
+            return Ok(Changes {
+                manifest: fields(documents(&old.bytes, &new.bytes)?),
+                ..Changes::default()
+            });
+        }
+        let old = Image::read(before, old).await?;
+        let new = Image::read(after, new).await?;
+        Ok(diff((before, &old), (after, &new), self.options())
+            .await?
+            .into())
+    }
+
+    fn options(&self) -> DiffOptions {
+        DiffOptions {
+            files: !self.no_files,
+            times: self.times,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl From<ImageDiff> for Changes {
+    fn from(found: ImageDiff) -> Self {
+        Self {
+            manifest: fields(found.manifest),
+            config: fields(found.config),
+            files: found.files.iter().map(entry).collect(),
+        }
+    }
+}
+
+fn fields(changes: Vec<FieldChange>) -> Vec<Field> {
+    changes.into_iter().map(field).collect()
 }
 
 fn field(change: FieldChange) -> Field {
@@ -149,20 +245,56 @@ fn told(entry: &FileEntry) -> Value {
 
 impl Answer {
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
-        for (name, fields) in [("manifest", &self.manifest), ("config", &self.config)] {
-            for one in fields {
-                let pointer = printable(&one.pointer);
-                match (&one.before, &one.after) {
-                    (None, Some(after)) => writeln!(out, "+ {name} {pointer} {after}")?,
-                    (Some(before), None) => writeln!(out, "- {name} {pointer} {before}")?,
-                    (before, after) => {
-                        let [before, after] = [before, after]
-                            .map(|value| value.as_ref().map(Value::to_string).unwrap_or_default());
-                        writeln!(out, "~ {name} {pointer} {before} -> {after}")?;
-                    }
-                }
+        let name = match self.index {
+            Some(_) => "index",
+            None => "manifest",
+        };
+        print_fields(out, name, &self.changes.manifest)?;
+        self.changes.print_rest(out)?;
+        if let Some(index) = &self.index {
+            index.print(out)?;
+        }
+        let silent = self.changes.is_empty() && { self.index.as_ref() }
+            .is_none_or(indexes::Changes::is_empty);
+        if silent && !self.same {
+            writeln!(
+                out,
+                "~ {name} the same in another order, or written otherwise"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn print_fields(out: &mut dyn Write, name: &str, fields: &[Field]) -> io::Result<()> {
+    for one in fields {
+        let pointer = printable(&one.pointer);
+        match (&one.before, &one.after) {
+            (None, Some(after)) => writeln!(out, "+ {name} {pointer} {after}")?,
+            (Some(before), None) => writeln!(out, "- {name} {pointer} {before}")?,
+            (before, after) => {
+                let [before, after] = [before, after]
+                    .map(|value| value.as_ref().map(Value::to_string).unwrap_or_default());
+                writeln!(out, "~ {name} {pointer} {before} -> {after}")?;
             }
         }
+    }
+    Ok(())
+}
+
+impl Changes {
+    fn is_empty(&self) -> bool {
+        self.manifest.is_empty() && self.config.is_empty() && self.files.is_empty()
+    }
+
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        print_fields(out, "manifest", &self.manifest)?;
+        self.print_rest(out)
+    }
+
+    /// What is not of the manifest.
+    fn print_rest(&self, out: &mut dyn Write) -> io::Result<()> {
+        print_fields(out, "config", &self.config)?;
         for one in &self.files {
             let path = printable(&one.path);
             match (&one.before, &one.after) {

@@ -67,10 +67,20 @@ impl Verb for Discover {
             subject,
             referrers,
         };
+        if answer.referrers.is_empty() {
+            let of = match kind {
+                Some(kind) => format!(" of type {kind}"),
+                None => String::new(),
+            };
+            session.note(&format!("nothing{of} refers to {}", answer.name));
+        }
         session.answer(&answer, |out, answer| {
             if depth > 1 {
                 writeln!(out, "{}", answer.name)?;
                 return branches(out, &answer.referrers, "");
+            }
+            if answer.referrers.is_empty() {
+                return Ok(());
             }
             let rows = answer.referrers.iter().map(|node| {
                 let one = &node.descriptor;

@@ -8,12 +8,13 @@ use dockhand_oci::Digest;
 use serde::Serialize;
 
 use crate::output::{size, table};
-use crate::report::Failure;
+use crate::report::{Failure, Kind};
 use crate::session::{Session, Verb};
 
 /// Show how much images take: compressed, each blob once
 ///
-/// Of a repository without a tag all tags are shown: `unique` is what would become free with a tag.
+/// Of a repository without a tag all tags are shown: `unique` is what would become free with a tag. What
+/// cannot be read of an image is told and not counted; then it exits with 9.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Du {
     /// Images or repositories
@@ -30,6 +31,8 @@ enum Answer {
         digest: Digest,
         total: u64,
         images: Vec<Image>,
+        /// What cannot be read.
+        broken: Vec<String>,
     },
     #[serde(rename_all = "camelCase")]
     Repository {
@@ -40,7 +43,14 @@ enum Answer {
         /// How many blobs and manifests there are.
         items: u64,
         tags: Vec<Tag>,
+        broken: Vec<Broken>,
     },
+}
+
+#[derive(Serialize)]
+struct Broken {
+    tag: String,
+    problem: String,
 }
 
 #[derive(Serialize)]
@@ -71,7 +81,15 @@ impl Verb for Du {
         }
         session.answer(&answers, |out, answers| {
             answers.iter().try_for_each(|answer| answer.print(out))
-        })
+        })?;
+        let problems: Vec<String> = answers.iter().flat_map(Answer::problems).collect();
+        let Some(last) = problems.last() else {
+            return Ok(());
+        };
+        for problem in &problems[..problems.len() - 1] {
+            Failure::plain(Kind::Partial, problem).tell(session);
+        }
+        Err(Failure::plain(Kind::Partial, last).hint("what is broken is not counted"))
     }
 }
 
@@ -103,6 +121,7 @@ fn image(name: String, found: Size) -> Answer {
         digest: found.digest,
         total: found.total,
         images: images.collect(),
+        broken: found.broken,
     }
 }
 
@@ -120,10 +139,28 @@ fn repository(name: String, found: RepositorySize) -> Answer {
         sum: found.sum,
         items: found.items,
         tags: tags.collect(),
+        broken: { found.broken.into_iter() }
+            .map(|one| Broken {
+                tag: one.tag.to_string(),
+                problem: one.problem,
+            })
+            .collect(),
     }
 }
 
 impl Answer {
+    /// What is broken, for people.
+    fn problems(&self) -> Vec<String> {
+        match self {
+            Self::Image { name, broken, .. } => { broken.iter() }
+                .map(|problem| format!("{name} is broken: {problem}"))
+                .collect(),
+            Self::Repository { name, broken, .. } => { broken.iter() }
+                .map(|one| format!("{name}:{} is broken: {}", one.tag, one.problem))
+                .collect(),
+        }
+    }
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         match self {
             Self::Image {
@@ -132,16 +169,17 @@ impl Answer {
                 images,
                 ..
             } => {
-                if images.len() > 1 {
-                    let rows = images.iter().map(|one| {
-                        let platform = one.platform.clone().unwrap_or_else(|| "-".to_owned());
-                        let layers = one.layers.len().to_string();
-                        [platform, size(one.total), layers, one.digest.to_string()]
-                    });
-                    let head = ["PLATFORM", "SIZE", "LAYERS", "DIGEST"];
-                    write!(out, "{}", table(&head, rows))?;
+                if images.len() < 2 {
+                    return writeln!(out, "{}  {name}", size(*total));
                 }
-                writeln!(out, "{}  {name}", size(*total))
+                let rows = images.iter().map(|one| {
+                    let platform = one.platform.clone().unwrap_or_else(|| "-".to_owned());
+                    let layers = one.layers.len().to_string();
+                    [platform, size(one.total), layers, one.digest.to_string()]
+                });
+                let all = [sum_of(name), size(*total), String::new(), String::new()];
+                let head = ["PLATFORM", "SIZE", "LAYERS", "DIGEST"];
+                write!(out, "{}", table(&head, rows.chain([all])))
             }
             Self::Repository {
                 name, total, tags, ..
@@ -150,9 +188,15 @@ impl Answer {
                     let tag = one.tag.clone();
                     [tag, size(one.total), size(one.unique), size(one.shared)]
                 });
-                write!(out, "{}", table(&["TAG", "SIZE", "UNIQUE", "SHARED"], rows))?;
-                writeln!(out, "{}  {name}", size(*total))
+                let all = [sum_of(name), size(*total), String::new(), String::new()];
+                let head = ["TAG", "SIZE", "UNIQUE", "SHARED"];
+                write!(out, "{}", table(&head, rows.chain([all])))
             }
         }
     }
+}
+
+/// What the last row of a table is called.
+fn sum_of(name: &str) -> String {
+    format!("all of {name}, each blob once")
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use dockhand_client::copy::keep_platforms;
+use dockhand_client::image::ATTESTED;
 use dockhand_client::rewrite::{Entry, IndexDraft, entries, entry_of};
 use dockhand_client::{RawManifest, Store};
 use dockhand_oci::{Descriptor, Digest, Platform, Reference, Tag};
@@ -39,6 +40,9 @@ enum Do {
         /// With Docker's media type instead of OCI's
         #[arg(long)]
         docker: bool,
+        /// Of images for the same platform take the last one
+        #[arg(long)]
+        replace: bool,
     },
     /// List more images in an index; one for the same platform is replaced
     Add {
@@ -57,8 +61,7 @@ enum Do {
     Rm {
         /// Index
         index: String,
-        /// Digests of images
-        #[arg(required_unless_present = "platform")]
+        /// Digests of images; or name their platforms with --platform
         digests: Vec<Digest>,
         /// Platforms of images
         #[arg(long, value_name = "PLATFORM,…", value_delimiter = ',', value_parser = platform)]
@@ -87,11 +90,17 @@ impl Verb for Index {
                 platforms,
                 annotation,
                 docker,
+                replace,
             } => {
                 let side = Side::of(&session.flags.access);
                 let to = session.create_on(&side, &index, None).await?;
                 let mut draft = IndexDraft::empty(docker)?;
-                fill(session, &mut draft, &to.store, &images, &platforms).await?;
+                let images = Images {
+                    names: &images,
+                    platforms: &platforms,
+                    replace,
+                };
+                fill(session, &mut draft, &to.store, images).await?;
                 draft.annotate(&settings(&annotation, &[]))?;
                 write(session, &to.store, &to.tags, draft).await
             }
@@ -103,7 +112,12 @@ impl Verb for Index {
             } => {
                 let (store, tags, root) = open(session, &index).await?;
                 let mut draft = IndexDraft::of(&root)?;
-                fill(session, &mut draft, &store, &images, &platforms).await?;
+                let images = Images {
+                    names: &images,
+                    platforms: &platforms,
+                    replace: true,
+                };
+                fill(session, &mut draft, &store, images).await?;
                 draft.annotate(&settings(&annotation, &[]))?;
                 write(session, &store, &tags, draft).await
             }
@@ -112,10 +126,14 @@ impl Verb for Index {
                 digests,
                 platform,
             } => {
+                if digests.is_empty() && platform.is_empty() {
+                    return Err(Failure::usage("nothing says which images are to go")
+                        .hint("name digests, or platforms with --platform"));
+                }
                 let (store, tags, root) = open(session, &index).await?;
                 let mut draft = IndexDraft::of(&root)?;
                 for gone in draft.remove(&digests, &platform)? {
-                    session.note(&format!("took out {}", gone.descriptor.digest));
+                    session.note(&format!("took out {}", name_of(&gone.descriptor)));
                 }
                 write(session, &store, &tags, draft).await
             }
@@ -141,37 +159,73 @@ async fn open(
     Ok((named.store, tags, root))
 }
 
+/// What is to be listed in an index.
+#[derive(Clone, Copy)]
+struct Images<'a> {
+    names: &'a [String],
+    platforms: &'a Platforms,
+    /// Whether a later image takes the place of an earlier one for its platform.
+    replace: bool,
+}
+
 /// Lists images in an index, and brings them to where it will be.
 async fn fill(
     session: &Session,
     draft: &mut IndexDraft,
     to: &Arc<dyn Store>,
-    images: &[String],
-    platforms: &Platforms,
+    images: Images<'_>,
 ) -> Result<(), Failure> {
-    for image in images {
+    for image in images.names {
         let opened = session.open(image).await?;
         let mut root = opened.store.manifest(&opened.reference).await?;
-        let wanted = platforms.list();
+        let wanted = images.platforms.list();
         if !wanted.is_empty() {
             root = keep_platforms(&root, &wanted)?;
         }
         for entry in entry_of(&*opened.store, &root).await? {
+            let name = name_of(&entry.descriptor);
+            let digest = entry.descriptor.digest;
+            let taken = draft.taken(&entry).map(|taken| taken.descriptor.digest);
+            if let Some(taken) = taken.filter(|taken| *taken != digest && !images.replace) {
+                let message = format!("{image} has {name}, and {taken} is for the same platform");
+                return Err(Failure::usage(message).hint(
+                    "choose with --platform, leave one out, or let the last one win with --replace",
+                ));
+            }
             let job = Job {
                 from: Arc::clone(&opened.store),
-                what: Reference::Digest(entry.descriptor.digest),
+                what: Reference::Digest(digest),
                 to: Arc::clone(to),
                 tags: Vec::new(),
                 digest: None,
             };
             let copied = transfer::run(session, job, &What::default(), &How::default()).await?;
-            session.note(&copied.sentence());
-            if let Some(old) = draft.add(entry) {
-                session.note(&format!("it takes the place of {}", old.descriptor.digest));
-            }
+            draft.add(entry);
+            let how = match copied.outcome {
+                "unchanged" => "there already".to_owned(),
+                _ => format!("{} copied", size(copied.bytes_sent)),
+            };
+            let instead = match taken {
+                Some(taken) if taken != digest => format!(" instead of {taken}"),
+                _ => String::new(),
+            };
+            session.note(&format!("listed {name} of {image}{instead}, {how}"));
         }
     }
     Ok(())
+}
+
+/// What an entry of an index is called in messages: its platform, or else its type, and its digest.
+fn name_of(one: &Descriptor) -> String {
+    let platform = { one.platform.as_ref() }.filter(|own| own.os != "unknown");
+    match (platform, one.annotations.get(ATTESTED)) {
+        (Some(platform), _) => format!("{platform} {}", one.digest),
+        (None, Some(_)) => format!("attestation {}", one.digest),
+        (None, None) => {
+            let kind = one.artifact_type.as_ref().unwrap_or(&one.media_type);
+            format!("{kind} {}", one.digest)
+        }
+    }
 }
 
 async fn write(
@@ -213,7 +267,7 @@ async fn ls(session: &Session, index: &str) -> Result<(), Failure> {
         write!(
             out,
             "{}",
-            table(&["PLATFORM", "SIZE", "DIGEST", "TYPE"], rows)
+            table(&["PLATFORM", "MANIFEST", "DIGEST", "TYPE"], rows)
         )
     })
 }

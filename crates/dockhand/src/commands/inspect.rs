@@ -5,15 +5,17 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use clap::Args;
-use dockhand_client::{RawManifest, Store};
-use dockhand_oci::{Digest, Manifest, ManifestKind, Platform, Reference, Tag};
+use dockhand_client::artifact::TITLE;
+use dockhand_client::image::is_image_config;
+use dockhand_client::{ErrorKind, RawManifest, Store};
+use dockhand_oci::{Descriptor, Digest, Manifest, ManifestKind, Platform, Reference, Tag};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 
 use crate::image;
-use crate::output::{self, count, printable, size, table};
+use crate::output::{count, printable, size, table};
 use crate::platforms::platform;
-use crate::report::Failure;
+use crate::report::{Failure, Kind};
 use crate::session::{Opened, Session, Verb};
 
 /// How many images of an index are read at once.
@@ -38,6 +40,8 @@ struct Inspected {
     schema_version: u8,
     name: String,
     digest: Digest,
+    /// `image`, `index` or `artifact`.
+    kind: &'static str,
     media_type: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     artifact_type: Option<String>,
@@ -45,6 +49,9 @@ struct Inspected {
     size: u64,
     annotations: BTreeMap<String, String>,
     images: Vec<Image>,
+    /// What an artifact has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<Content>,
     /// How many manifests refer to it; nothing where the place does not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     referrers: Option<usize>,
@@ -57,10 +64,17 @@ struct Inspected {
 #[serde(rename_all = "camelCase")]
 struct Image {
     digest: Digest,
+    kind: &'static str,
+    /// What is not there: `manifest` or `config`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    artifact_type: Option<String>,
     platform: Option<String>,
     /// Bytes of manifest, config and layers.
     size: u64,
     layers: usize,
+    layer_data: Vec<Content>,
     created: Option<String>,
     user: Option<String>,
     entrypoint: Vec<String>,
@@ -73,11 +87,23 @@ struct Image {
     parts: BTreeMap<Digest, u64>,
 }
 
+/// A layer of an image, or a file of an artifact.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Content {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    media_type: String,
+    size: u64,
+    digest: Digest,
+}
+
 impl Verb for Inspect {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let opened = session.open(&self.image).await?;
         let inspected = self.inspect(&opened).await?;
-        session.answer(&inspected, |out, inspected| inspected.print(out))
+        session.answer(&inspected, |out, inspected| inspected.print(out))?;
+        inspected.check()
     }
 }
 
@@ -101,12 +127,18 @@ impl Inspect {
             true => Some(opened.store.tags().await?),
             false => None,
         };
+        let kind = image::kind(&parsed);
         Ok(Inspected {
             schema_version: 1,
             name: opened.name(),
             digest: root.digest,
+            kind,
+            files: match kind {
+                "artifact" => image::layers(&parsed).map(Content::of).collect(),
+                _ => Vec::new(),
+            },
             media_type: root.media_type,
-            artifact_type: parsed.artifact_type.filter(|kind| !is_image_config(kind)),
+            artifact_type: artifact_type(&parsed),
             size: parts.values().sum(),
             annotations: parsed.annotations,
             images,
@@ -122,13 +154,10 @@ impl Inspect {
     }
 }
 
-/// Whether an effective artifact type only says that the image is an image.
-fn is_image_config(kind: &str) -> bool {
-    [
-        dockhand_oci::MediaType::OCI_CONFIG,
-        dockhand_oci::MediaType::DOCKER_CONFIG,
-    ]
-    .contains(&kind)
+/// What an artifact is; nothing of an image.
+fn artifact_type(manifest: &Manifest) -> Option<String> {
+    let said = manifest.artifact_type.clone();
+    said.filter(|kind| !is_image_config(kind))
 }
 
 async fn images(
@@ -142,9 +171,14 @@ async fn images(
     }
     let children = image::images(parsed).cloned();
     let read = stream::iter(children).map(|child| async move {
-        let manifest = store.manifest(&Reference::Digest(child.digest)).await?;
-        let parsed = manifest.parse()?;
-        one(store, &manifest, &parsed, child.platform.as_ref()).await
+        match store.manifest(&Reference::Digest(child.digest)).await {
+            Ok(manifest) => {
+                let parsed = manifest.parse()?;
+                one(store, &manifest, &parsed, child.platform.as_ref()).await
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Image::missing(&child)),
+            Err(error) => Err(error.into()),
+        }
     });
     read.buffered(LANES).try_collect().await
 }
@@ -155,7 +189,13 @@ async fn one(
     parsed: &Manifest,
     platform: Option<&Platform>,
 ) -> Result<Image, Failure> {
-    let config = image::read_config(&**store, parsed).await?;
+    let (config, missing) = match image::read_config(&**store, parsed).await {
+        Ok(config) => (config, None),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            (image::ImageConfig::default(), Some("config"))
+        }
+        Err(error) => return Err(error.into()),
+    };
     let said = Some(&config.platform).filter(|own| !own.os.is_empty());
     let mut parts: BTreeMap<Digest, u64> = parsed
         .links
@@ -167,9 +207,13 @@ async fn one(
     let some = |text: Option<String>| text.filter(|text| !text.is_empty());
     Ok(Image {
         digest: manifest.digest,
+        kind: image::kind(parsed),
+        missing,
+        artifact_type: artifact_type(parsed),
         platform: platform.or(said).map(ToString::to_string),
         size: parts.values().sum(),
         layers: image::layers(parsed).count(),
+        layer_data: image::layers(parsed).map(Content::of).collect(),
         created: config.created.clone(),
         user: some(runtime.user),
         entrypoint: runtime.entrypoint.unwrap_or_default(),
@@ -186,41 +230,54 @@ async fn one(
     })
 }
 
+impl Content {
+    fn of(one: &Descriptor) -> Self {
+        Self {
+            title: one.annotations.get(TITLE).cloned(),
+            media_type: one.media_type.clone(),
+            size: one.size,
+            digest: one.digest,
+        }
+    }
+}
+
 impl Inspected {
+    /// # Errors
+    /// What is missing of it.
+    fn check(&self) -> Result<(), Failure> {
+        let missing: Vec<String> = { self.images.iter() }
+            .filter_map(|image| {
+                let what = image.missing?;
+                let platform = image.platform.as_deref().unwrap_or("no platform");
+                Some(format!("{what} for {platform} ({})", image.digest))
+            })
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let message = format!("{} lacks the {}", self.name, missing.join(", the "));
+        let hint = "look at all of it with `dockhand validate`; push or copy it again to mend it";
+        Err(Failure::plain(Kind::Partial, message).hint(hint))
+    }
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
-        let known = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
         let mut head = vec![
             ["name".to_owned(), self.name.clone()],
             ["digest".to_owned(), self.digest.to_string()],
-            ["kind".to_owned(), output::kind(&self.media_type)],
+            ["kind".to_owned(), self.kind.to_owned()],
             ["size".to_owned(), size(self.size)],
         ];
         if let Some(kind) = &self.artifact_type {
-            head.push(["artifact".to_owned(), kind.clone()]);
+            head.push(["artifact type".to_owned(), kind.clone()]);
         }
         if let Some(referrers) = self.referrers {
             head.push(["referrers".to_owned(), referrers.to_string()]);
         }
         write!(out, "{}", table(&[], head))?;
         pairs(out, "annotations", &self.annotations)?;
-        if !self.images.is_empty() {
-            let rows = self.images.iter().map(|image| {
-                let layers = count(image.layers as u64, "layer");
-                let digest = image.digest.to_string();
-                [
-                    known(&image.platform),
-                    size(image.size),
-                    layers,
-                    known(&image.created),
-                    digest,
-                ]
-            });
-            let head = ["PLATFORM", "SIZE", "LAYERS", "CREATED", "DIGEST"];
-            write!(out, "\n{}", table(&head, rows))?;
-        }
-        // What containers run is mostly the same for all platforms: that of the first says it.
-        if let Some(image) = self.images.first() {
-            image.print(out)?;
+        match self.kind {
+            "artifact" => print_files(out, &self.files)?,
+            _ => self.print_images(out)?,
         }
         if let Some(tags) = &self.tags {
             writeln!(out, "\ntags:")?;
@@ -232,7 +289,72 @@ impl Inspected {
     }
 }
 
+impl Inspected {
+    fn print_images(&self, out: &mut dyn Write) -> io::Result<()> {
+        if self.images.is_empty() {
+            return Ok(());
+        }
+        let known = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        let rows = self.images.iter().map(|image| {
+            let name = image.platform.as_ref().or(image.artifact_type.as_ref());
+            let (size, layers) = match image.missing {
+                Some("manifest") => ("missing".to_owned(), "-".to_owned()),
+                _ => (size(image.size), count(image.layers as u64, "layer")),
+            };
+            let created = match image.missing {
+                Some("config") => "config missing".to_owned(),
+                _ => known(&image.created),
+            };
+            let digest = image.digest.to_string();
+            [known(&name.cloned()), size, layers, created, digest]
+        });
+        let head = ["PLATFORM", "SIZE", "LAYERS", "CREATED", "DIGEST"];
+        write!(out, "\n{}", table(&head, rows))?;
+        // What containers run is mostly the same for all platforms: that of the first says it.
+        match self.images.iter().find(|image| image.missing.is_none()) {
+            Some(image) => image.print(out),
+            None => Ok(()),
+        }
+    }
+}
+
+fn print_files(out: &mut dyn Write, files: &[Content]) -> io::Result<()> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    let rows = files.iter().map(|file| {
+        let title = file.title.clone().unwrap_or_else(|| "-".to_owned());
+        let digest = file.digest.to_string();
+        [title, file.media_type.clone(), size(file.size), digest]
+    });
+    let head = ["FILE", "TYPE", "SIZE", "DIGEST"];
+    write!(out, "\n{}", table(&head, rows))
+}
+
 impl Image {
+    /// What an index lists and nobody has.
+    fn missing(child: &Descriptor) -> Self {
+        Self {
+            digest: child.digest,
+            kind: "image",
+            missing: Some("manifest"),
+            artifact_type: child.artifact_type.clone(),
+            platform: child.platform.as_ref().map(ToString::to_string),
+            size: 0,
+            layers: 0,
+            layer_data: Vec::new(),
+            created: None,
+            user: None,
+            entrypoint: Vec::new(),
+            cmd: Vec::new(),
+            working_dir: None,
+            env: Vec::new(),
+            exposed_ports: Vec::new(),
+            labels: BTreeMap::new(),
+            parts: BTreeMap::new(),
+        }
+    }
+
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let words = |words: &[String]| serde_json::to_string(words).unwrap_or_default();
         let list = |list: &[String]| {

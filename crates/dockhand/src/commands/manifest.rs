@@ -8,10 +8,10 @@ use clap::{Args, Subcommand};
 use dockhand_client::{RawManifest, Store};
 use dockhand_oci::{Digest, Manifest as Parsed, MediaType, Platform, Reference, Tag};
 use serde::Serialize;
-use serde_json::Value;
 
 use super::rm::Rm;
 use crate::image;
+use crate::ordered::Ordered;
 use crate::output;
 use crate::platforms::platform;
 use crate::report::{Failure, Kind};
@@ -95,7 +95,7 @@ struct Answer {
     digest: Digest,
     media_type: String,
     size: usize,
-    manifest: Value,
+    manifest: Ordered,
 }
 
 impl Get {
@@ -105,21 +105,21 @@ impl Get {
             Some(platform) => image::pick(&opened, Some(platform)).await?.0,
             None => opened.store.manifest(&opened.reference).await?,
         };
-        let indented = || -> Result<Value, Failure> {
-            serde_json::from_slice(&manifest.bytes)
-                .map_err(|error| Failure::new(Kind::Failed, &error))
-        };
+        let ordered =
+            || Ordered::parse(&manifest.bytes).map_err(|error| Failure::new(Kind::Failed, &error));
         if session.output.is_json() {
             let answer = Answer {
                 digest: manifest.digest,
                 size: manifest.bytes.len(),
-                manifest: indented()?,
+                manifest: ordered()?,
                 media_type: manifest.media_type,
             };
             return session.answer(&answer, |_, _| Ok(()));
         }
         let bytes = if self.pretty {
-            format!("{:#}\n", indented()?).into_bytes()
+            let pretty = ordered()?.pretty();
+            let pretty = pretty.map_err(|error| Failure::new(Kind::Failed, &error))?;
+            pretty.into_bytes()
         } else {
             manifest.bytes.to_vec()
         };

@@ -9,6 +9,7 @@ mod copying;
 mod images;
 mod login;
 mod looking;
+mod looking_indexes;
 mod mirroring;
 mod places;
 mod reading;
