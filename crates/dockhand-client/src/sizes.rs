@@ -274,31 +274,41 @@ async fn needs_of(store: &dyn Store, root: RawManifest) -> Result<Needs> {
             let message = format!("it has more than {MANIFESTS_MAX} manifests");
             return Err(Error::new(ErrorKind::Unsafe, message));
         }
-        let read: Vec<(Descriptor, Result<RawManifest>)> = stream::iter(children)
-            .map(|child| async move {
-                let manifest = store.manifest(&Reference::Digest(child.digest)).await;
-                (child, manifest)
-            })
-            .buffered(LANES)
-            .collect()
-            .await;
-        level = Vec::with_capacity(read.len());
-        for (child, manifest) in read {
-            match manifest {
-                Ok(mut manifest) => {
-                    manifest.media_type.clone_from(&child.media_type);
-                    let descriptor = Some(child);
-                    level.push(Listed {
-                        manifest,
-                        descriptor,
-                    });
-                }
-                Err(error) if is_of_content(&error) => needs.broken.push(error.to_string()),
-                Err(error) => return Err(error),
-            }
-        }
+        level = children_of(store, children, &mut needs.broken).await?;
     }
     Ok(needs)
+}
+
+/// Reads what an index lists; what of it is broken is told in `broken`.
+async fn children_of(
+    store: &dyn Store,
+    children: Vec<Descriptor>,
+    broken: &mut Vec<String>,
+) -> Result<Vec<Listed>> {
+    let read: Vec<(Descriptor, Result<RawManifest>)> = stream::iter(children)
+        .map(|child| async move {
+            let manifest = store.manifest(&Reference::Digest(child.digest)).await;
+            (child, manifest)
+        })
+        .buffered(LANES)
+        .collect()
+        .await;
+    let mut found = Vec::with_capacity(read.len());
+    for (child, manifest) in read {
+        match manifest {
+            Ok(mut manifest) => {
+                manifest.media_type.clone_from(&child.media_type);
+                let descriptor = Some(child);
+                found.push(Listed {
+                    manifest,
+                    descriptor,
+                });
+            }
+            Err(error) if is_of_content(&error) => broken.push(error.to_string()),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
 }
 
 impl Needs {

@@ -36,6 +36,9 @@ pub(crate) struct Choice {
     /// Tags of images made longer ago than this: 12h, 30d
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub older_than: Option<Duration>,
+    /// Tags of images made no longer ago than this
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub newer_than: Option<Duration>,
     /// Not tags that begin with a digest, as signatures have: sha256-….sig
     #[arg(short = 'O', long)]
     pub omit_digest_tags: bool,
@@ -67,10 +70,22 @@ pub(crate) struct Chosen {
     pub created: Option<Timestamp>,
 }
 
+/// What became of the tags among which was chosen.
+#[derive(Clone, Debug)]
+pub(crate) struct Judged {
+    pub chosen: Vec<Chosen>,
+    /// Those that were left out because nothing says when their images were made.
+    pub undated: Vec<Tag>,
+}
+
 impl Choice {
     /// Whether names alone decide, so that tags can be shown as they come.
     pub(crate) fn is_by_name(&self) -> bool {
-        self.newest.is_none() && self.older_than.is_none()
+        self.newest.is_none() && !self.is_by_age()
+    }
+
+    fn is_by_age(&self) -> bool {
+        self.older_than.is_some() || self.newer_than.is_some()
     }
 
     /// Whether nothing is chosen.
@@ -93,9 +108,10 @@ impl Choice {
             && version()
     }
 
-    fn needs_times(&self, sort: Option<Sort>) -> bool {
+    /// Whether the time decides at which images were made.
+    pub(crate) fn needs_times(&self, sort: Option<Sort>) -> bool {
         let newest_by_time = self.newest.is_some() && self.semver.is_none();
-        newest_by_time || self.older_than.is_some() || sort == Some(Sort::Created)
+        newest_by_time || self.is_by_age() || sort == Some(Sort::Created)
     }
 
     /// The tags that are meant among `tags`, sorted.
@@ -106,6 +122,17 @@ impl Choice {
         sort: Option<Sort>,
         lanes: usize,
     ) -> Result<Vec<Chosen>> {
+        Ok(self.judge(store, tags, sort, lanes).await?.chosen)
+    }
+
+    /// The tags that are meant among `tags`, sorted, and those of which the age is not known.
+    pub(crate) async fn judge(
+        &self,
+        store: &Arc<dyn Store>,
+        tags: Vec<Tag>,
+        sort: Option<Sort>,
+        lanes: usize,
+    ) -> Result<Judged> {
         let tags = tags.into_iter().filter(|tag| self.takes_name(tag));
         let mut chosen: Vec<Chosen> = if self.needs_times(sort) {
             let read = stream::iter(tags).map(|tag| async move {
@@ -122,9 +149,12 @@ impl Choice {
         } else {
             tags.map(|tag| Chosen { tag, created: None }).collect()
         };
-        if let Some(age) = self.older_than {
+        let mut undated = Vec::new();
+        if self.is_by_age() {
             let now = Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::MAX);
-            chosen.retain(|one| one.created.is_some_and(|made| is_older(made, now, age)));
+            let none = chosen.iter().filter(|one| one.created.is_none());
+            undated = none.map(|one| one.tag.clone()).collect();
+            chosen.retain(|one| one.created.is_some_and(|made| self.takes_age(made, now)));
         }
         if let Some(count) = self.newest {
             let by = if self.semver.is_some() {
@@ -138,7 +168,12 @@ impl Choice {
         if let Some(sort) = sort {
             chosen.sort_by(|a, b| order(sort, a, b));
         }
-        Ok(chosen)
+        Ok(Judged { chosen, undated })
+    }
+
+    fn takes_age(&self, made: Timestamp, now: Timestamp) -> bool {
+        let older = |age| is_older(made, now, age);
+        self.older_than.is_none_or(older) && !self.newer_than.is_some_and(older)
     }
 }
 

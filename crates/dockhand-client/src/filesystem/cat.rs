@@ -41,7 +41,7 @@ pub async fn find(
     let mut unread = image.layers.iter().enumerate().rev();
     loop {
         let unknown = match resolve(&view, path)? {
-            Step::Found(found) => return Ok(found),
+            Step::Found(found) => return Ok(*found),
             Step::Unknown(unknown) => unknown,
         };
         let Some((place, layer)) = unread.next() else {
@@ -114,7 +114,7 @@ async fn read_member(
 /// How far a path could be followed.
 enum Step {
     /// To its end.
-    Found(Found),
+    Found(Box<Found>),
     /// As far as is known: a layer further down must say, or else it fails with this.
     Unknown(Error),
 }
@@ -164,12 +164,12 @@ fn resolve(view: &View, path: &ImagePath) -> Result<Step> {
             }
             _ => {
                 let entry = entry.clone();
-                return Ok(Step::Found(Found { path: next, entry }));
+                return Ok(Step::Found(Box::new(Found { path: next, entry })));
             }
         }
     }
     Ok(match view.look(&at).ok().cloned() {
-        Some(entry) => Step::Found(Found { path: at, entry }),
+        Some(entry) => Step::Found(Box::new(Found { path: at, entry })),
         None => Step::Unknown(lost(path, &at, link)),
     })
 }

@@ -11,6 +11,9 @@ use crate::output::{size, table};
 use crate::report::{Failure, Kind};
 use crate::session::{Session, Verb};
 
+/// What the last row of a table is called; no tag can be.
+const TOTAL: &str = "(total)";
+
 /// Show how much images take: compressed, each blob once
 ///
 /// Of a repository without a tag all tags are shown: `unique` is what would become free with a tag. What
@@ -80,7 +83,15 @@ impl Verb for Du {
             answers.push(look(session, text).await?);
         }
         session.answer(&answers, |out, answers| {
-            answers.iter().try_for_each(|answer| answer.print(out))
+            for (at, answer) in answers.iter().enumerate() {
+                // Tables need a name when there are several.
+                if answers.len() > 1 && answer.is_table() {
+                    let gap = if at > 0 { "\n" } else { "" };
+                    writeln!(out, "{gap}{}:", answer.name())?;
+                }
+                answer.print(out)?;
+            }
+            Ok(())
         })?;
         let problems: Vec<String> = answers.iter().flat_map(Answer::problems).collect();
         let Some(last) = problems.last() else {
@@ -149,6 +160,19 @@ fn repository(name: String, found: RepositorySize) -> Answer {
 }
 
 impl Answer {
+    fn name(&self) -> &str {
+        match self {
+            Self::Image { name, .. } | Self::Repository { name, .. } => name,
+        }
+    }
+
+    fn is_table(&self) -> bool {
+        match self {
+            Self::Image { images, .. } => images.len() > 1,
+            Self::Repository { .. } => true,
+        }
+    }
+
     /// What is broken, for people.
     fn problems(&self) -> Vec<String> {
         match self {
@@ -177,26 +201,19 @@ impl Answer {
                     let layers = one.layers.len().to_string();
                     [platform, size(one.total), layers, one.digest.to_string()]
                 });
-                let all = [sum_of(name), size(*total), String::new(), String::new()];
+                let all = [TOTAL.to_owned(), size(*total), String::new(), String::new()];
                 let head = ["PLATFORM", "SIZE", "LAYERS", "DIGEST"];
                 write!(out, "{}", table(&head, rows.chain([all])))
             }
-            Self::Repository {
-                name, total, tags, ..
-            } => {
+            Self::Repository { total, tags, .. } => {
                 let rows = tags.iter().map(|one| {
                     let tag = one.tag.clone();
                     [tag, size(one.total), size(one.unique), size(one.shared)]
                 });
-                let all = [sum_of(name), size(*total), String::new(), String::new()];
+                let all = [TOTAL.to_owned(), size(*total), String::new(), String::new()];
                 let head = ["TAG", "SIZE", "UNIQUE", "SHARED"];
                 write!(out, "{}", table(&head, rows.chain([all])))
             }
         }
     }
-}
-
-/// What the last row of a table is called.
-fn sum_of(name: &str) -> String {
-    format!("all of {name}, each blob once")
 }

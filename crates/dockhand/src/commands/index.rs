@@ -10,12 +10,12 @@ use dockhand_client::{RawManifest, Store};
 use dockhand_oci::{Descriptor, Digest, Platform, Reference, Tag};
 use serde::Serialize;
 
-use crate::output::{size, table};
+use crate::output::{count, size, table};
 use crate::platforms::{Platforms, platform};
 use crate::report::Failure;
 use crate::rewriting::{pair, settings};
 use crate::session::{Session, Side, Verb, named};
-use crate::transfer::{self, How, Job, What};
+use crate::transfer::{self, How, Job, Report, What};
 
 /// Make an index, or change what it lists
 #[derive(Args, Clone, Debug)]
@@ -175,6 +175,8 @@ async fn fill(
     to: &Arc<dyn Store>,
     images: Images<'_>,
 ) -> Result<(), Failure> {
+    // All is looked at before anything moves.
+    let mut comes = Vec::new();
     for image in images.names {
         let opened = session.open(image).await?;
         let mut root = opened.store.manifest(&opened.reference).await?;
@@ -183,36 +185,54 @@ async fn fill(
             root = keep_platforms(&root, &wanted)?;
         }
         for entry in entry_of(&*opened.store, &root).await? {
-            let name = name_of(&entry.descriptor);
+            let mut name = format!("{} of {image}", name_of(&entry.descriptor));
             let digest = entry.descriptor.digest;
             let taken = draft.taken(&entry).map(|taken| taken.descriptor.digest);
-            if let Some(taken) = taken.filter(|taken| *taken != digest && !images.replace) {
-                let message = format!("{image} has {name}, and {taken} is for the same platform");
-                return Err(Failure::usage(message).hint(
-                    "choose with --platform, leave one out, or let the last one win with --replace",
-                ));
+            if let Some(taken) = taken.filter(|taken| *taken != digest) {
+                if !images.replace {
+                    return Err(two_for_one(&name, taken));
+                }
+                name.push_str(&format!(" instead of {taken}"));
             }
-            let job = Job {
-                from: Arc::clone(&opened.store),
-                what: Reference::Digest(digest),
-                to: Arc::clone(to),
-                tags: Vec::new(),
-                digest: None,
-            };
-            let copied = transfer::run(session, job, &What::default(), &How::default()).await?;
             draft.add(entry);
-            let how = match copied.outcome {
-                "unchanged" => "there already".to_owned(),
-                _ => format!("{} copied", size(copied.bytes_sent)),
-            };
-            let instead = match taken {
-                Some(taken) if taken != digest => format!(" instead of {taken}"),
-                _ => String::new(),
-            };
-            session.note(&format!("listed {name} of {image}{instead}, {how}"));
+            comes.push((Arc::clone(&opened.store), digest, name));
         }
     }
+    for (from, digest, name) in comes {
+        // What was replaced in turn need not come.
+        let mut listed = draft.entries().iter();
+        if !listed.any(|entry| entry.descriptor.digest == digest) {
+            continue;
+        }
+        let job = Job {
+            from,
+            what: Reference::Digest(digest),
+            to: Arc::clone(to),
+            tags: Vec::new(),
+            digest: None,
+        };
+        let copied = transfer::run(session, job, &What::default(), &How::default()).await?;
+        session.note(&format!("listed {name}, {}", moved(&copied)));
+    }
     Ok(())
+}
+
+fn two_for_one(name: &str, taken: Digest) -> Failure {
+    let message = format!("two images for one platform: {taken}, and {name}");
+    let hint = "choose with --platform, leave one out, or let the last one win with --replace";
+    Failure::usage(message).hint(hint)
+}
+
+/// How an image came to where its index is.
+fn moved(copied: &Report) -> String {
+    match (copied.outcome, copied.mounted) {
+        ("unchanged", _) => "there already".to_owned(),
+        (_, 0) => format!("{} copied", size(copied.bytes_sent)),
+        (_, mounted) => {
+            let sent = size(copied.bytes_sent);
+            format!("{sent} copied, {} mounted", count(mounted, "blob"))
+        }
+    }
 }
 
 /// What an entry of an index is called in messages: its platform, or else its type, and its digest.

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use dockhand_client::Page;
+use dockhand_client::{ErrorKind, Page, Store};
 use dockhand_oci::{Descriptor, Digest, Reference, Tag};
 use futures_util::{StreamExt, TryStreamExt};
 use serde::Serialize;
 
-use crate::output::{self, size, table};
+use crate::image;
+use crate::output::{self, count, size, table};
 use crate::report::Failure;
 use crate::session::{Opened, Session, Side, Verb, named};
 use crate::tags::{Choice, Sort};
@@ -58,6 +59,9 @@ struct Row {
     reference: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<Digest>,
+    /// `index`, `image` or `artifact`; or the media type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     media_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,24 +84,29 @@ impl Verb for Ls {
             false => rows
                 .iter()
                 .try_for_each(|row| writeln!(out, "{}", self.shown(row))),
-            true => {
-                let rows = rows.iter().map(|row| {
-                    let known = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-                    let digest = known(row.digest.map(|digest| digest.to_string()));
-                    let kind = known(row.media_type.as_deref().map(output::kind));
-                    [self.shown(row), digest, known(row.size.map(size)), kind]
-                });
-                write!(
-                    out,
-                    "{}",
-                    table(&["TAG", "DIGEST", "MANIFEST", "KIND"], rows)
-                )
-            }
+            true => write!(out, "{}", self.table(rows)),
         })
     }
 }
 
 impl Ls {
+    fn table(&self, rows: &[Row]) -> String {
+        let timed = self.choice.needs_times(self.sort);
+        let known = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        let rows = rows.iter().map(|row| {
+            let digest = known(row.digest.map(|digest| digest.to_string()));
+            let mut cells = vec![self.shown(row), digest];
+            cells.push(known(row.size.map(size)));
+            cells.push(known(row.kind.clone()));
+            if timed {
+                cells.push(known(row.created.map(|time| time.to_string())));
+            }
+            cells
+        });
+        let head = ["TAG", "DIGEST", "MANIFEST", "KIND", "CREATED"];
+        table(&head[..if timed { 5 } else { 4 }], rows)
+    }
+
     fn shown(&self, row: &Row) -> String {
         if self.full_ref {
             row.reference.clone()
@@ -160,19 +169,26 @@ impl Ls {
         let mut found = BTreeMap::new();
         if self.digests || self.digest.is_some() {
             tags.retain(|tag| self.choice.takes_name(tag));
-            found = digests(opened, &tags, lanes).await?;
+            found = digests(opened, &tags, self.digests, lanes).await?;
         }
         if let Some(wanted) = &self.digest {
-            tags.retain(|tag| found.get(tag).is_some_and(|one| one.digest == *wanted));
+            tags.retain(|tag| {
+                found
+                    .get(tag)
+                    .is_some_and(|one| one.descriptor.digest == *wanted)
+            });
         }
-        let chosen = self
+        let judged = self
             .choice
-            .choose(&opened.store, tags, self.sort, lanes)
+            .judge(&opened.store, tags, self.sort, lanes)
             .await?;
-        let mut rows: Vec<Row> = { chosen.into_iter() }
+        tell_undated(session, &judged.undated);
+        let mut rows: Vec<Row> = { judged.chosen.into_iter() }
             .map(|one| {
-                let descriptor = found.get(&one.tag);
+                let found = found.get(&one.tag);
+                let descriptor = found.map(|found| &found.descriptor);
                 Row {
+                    kind: found.and_then(|found| found.kind.clone()),
                     reference: named(&*opened.store, &Reference::Tag(one.tag.clone())),
                     digest: descriptor.map(|found| found.digest),
                     media_type: descriptor.map(|found| found.media_type.clone()),
@@ -190,20 +206,77 @@ impl Ls {
     }
 }
 
-/// What each tag names. One that was deleted meanwhile is left out.
+/// Says which tags an age was asked of that nobody knows.
+fn tell_undated(session: &Session, undated: &[Tag]) {
+    const SHOWN: usize = 5;
+    if undated.is_empty() {
+        return;
+    }
+    let names: Vec<&str> = undated.iter().take(SHOWN).map(Tag::as_str).collect();
+    let more = match undated.len() > SHOWN {
+        true => ", …",
+        false => "",
+    };
+    session.note(&format!(
+        "left out, because nothing says when it was made: {}{more} ({})",
+        names.join(", "),
+        count(undated.len() as u64, "tag")
+    ));
+}
+
+/// What a tag names.
+struct Found {
+    descriptor: Descriptor,
+    kind: Option<String>,
+}
+
+/// What each tag names, and, when `kinds` are wanted, what that is. One that was deleted meanwhile is left
+/// out.
 async fn digests(
     opened: &Opened,
     tags: &[Tag],
+    kinds: bool,
     lanes: usize,
-) -> Result<BTreeMap<Tag, Descriptor>, Failure> {
+) -> Result<BTreeMap<Tag, Found>, Failure> {
+    let kinds = kinds && !counts_pulls(opened);
     let asked = futures_util::stream::iter(tags).map(|tag| async move {
-        let found = opened.store.resolve(&Reference::Tag(tag.clone())).await;
-        match found {
+        match look(&*opened.store, &Reference::Tag(tag.clone()), kinds).await {
             Ok(found) => Ok(Some((tag.clone(), found))),
-            Err(error) if error.kind() == dockhand_client::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     });
     let found: Vec<_> = asked.buffer_unordered(lanes.max(1)).try_collect().await?;
     Ok(found.into_iter().flatten().collect())
+}
+
+/// Whether reading manifests is counted, and limited, as asking for their digests is not.
+/// <https://docs.docker.com/docker-hub/usage/pulls/>
+fn counts_pulls(opened: &Opened) -> bool {
+    let image = opened.image.as_ref();
+    image.is_some_and(|image| image.registry == "docker.io")
+}
+
+/// One request: whether an image manifest is an artifact's stands only in it.
+async fn look(
+    store: &dyn Store,
+    reference: &Reference,
+    kinds: bool,
+) -> dockhand_client::Result<Found> {
+    if kinds && let Ok(manifest) = store.manifest(reference).await {
+        let kind = match manifest.parse() {
+            Ok(parsed) => image::kind(&parsed).to_owned(),
+            Err(_) => manifest.media_type.clone(),
+        };
+        return Ok(Found {
+            descriptor: manifest.descriptor(),
+            kind: Some(kind),
+        });
+    }
+    // What cannot be read may have a digest all the same.
+    let descriptor = store.resolve(reference).await?;
+    Ok(Found {
+        kind: Some(output::kind(&descriptor.media_type)),
+        descriptor,
+    })
 }

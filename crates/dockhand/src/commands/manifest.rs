@@ -37,7 +37,10 @@ enum Command {
     Put(Put),
     /// Print what a reference names, without the manifest
     Head(Head),
-    /// Delete a manifest by its digest, and the tags that name it
+    /// Delete a manifest, and the tags that name it
+    ///
+    /// REPO:TAG means the manifest that the tag names: it goes with all of its tags, which are told, and
+    /// --yes is needed. `dockhand rm REPO:TAG` takes a tag away and leaves the manifest.
     Rm(Rm),
 }
 
@@ -83,7 +86,7 @@ impl Verb for Manifest {
             (Some(Command::Get(get)), _) | (None, Some(get)) => get.run(session).await,
             (Some(Command::Put(put)), _) => put.run(session).await,
             (Some(Command::Head(head)), _) => head.run(session).await,
-            (Some(Command::Rm(rm)), _) => rm.run(session).await,
+            (Some(Command::Rm(rm)), _) => rm.manifests(session).await?.run(session).await,
             (None, None) => Err(Failure::usage("no image is named")),
         }
     }

@@ -96,6 +96,20 @@ impl Verb for Rm {
 }
 
 impl Rm {
+    /// The same for the manifests that tags name: tags are told by the digests that they have now.
+    pub(super) async fn manifests(mut self, session: &Session) -> Result<Self, Failure> {
+        for image in &mut self.images {
+            let place = session.open_named(image).await?;
+            if let (Some(tag), None) = (place.tag, place.digest)
+                && let Some(found) = place.store.find(&Reference::Tag(tag.clone())).await?
+            {
+                let bare = image.strip_suffix(&format!(":{tag}"));
+                *image = format!("{}@{}", bare.unwrap_or(image), found.digest);
+            }
+        }
+        Ok(self)
+    }
+
     async fn one(&self, session: &Session, text: &str) -> Result<Option<Gone>, Failure> {
         let usage =
             |message: &str, hint: &str| Err(Failure::usage(format!("{text} {message}")).hint(hint));
