@@ -24,7 +24,8 @@ use graph::Graph;
 /// How to copy.
 #[derive(Clone, Debug)]
 pub struct CopyOptions {
-    /// Only these platforms of an index, which is written anew for them; all when empty.
+    /// Only these platforms of an index: of one the image itself, of several an index that is written
+    /// anew for them; all when empty.
     pub platforms: Vec<Platform>,
     /// With the referrers of all that is copied: signatures, SBOMs, and theirs in turn.
     pub referrers: bool,
@@ -226,6 +227,9 @@ async fn open(
     let mut root = root?;
     if !options.platforms.is_empty() {
         root = keep_platforms(&root, &options.platforms)?;
+        if let ([_], Some(only)) = (&options.platforms[..], platforms::only_image(&root)?) {
+            root = from.manifest(&Reference::Digest(only)).await?;
+        }
     }
     if let Err(refused) = to.accepts(&root.parse()?) {
         // What takes no index takes the one image that is in it.

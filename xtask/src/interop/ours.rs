@@ -160,8 +160,7 @@ fn copies(client: &mut Session<'_>, judges: &Judges, image: &str, copy: &str) {
     });
     client.check("copy one platform", |client| {
         let one = client.repository("one");
-        let from = format!("{image}@{}", client.image.amd64);
-        client.run(&format!("cp {from} {one}:v1"))?;
+        client.run(&format!("cp --platform linux/amd64 {image}:v1 {one}:v1"))?;
         judges.crane.run(&format!(
             "copy --platform linux/amd64 {image}:v1 {one}:crane"
         ))?;

@@ -58,13 +58,7 @@ fn cp_takes_some_platforms_and_leaves_names_alone() {
     let (index, children) = bench.index("app:1");
     let target = format!("{}/app:1", there.host());
     bench.ok(&["cp", "%/app:1", &target, "--platform", "linux/arm64"]);
-    let kept = bench.json(&["manifest", &target]);
-    assert_ne!(kept["digest"], json!(index));
-    assert_eq!(kept["manifest"]["manifests"].as_array().unwrap().len(), 1);
-    assert_eq!(
-        kept["manifest"]["manifests"][0]["digest"],
-        json!(children[1])
-    );
+    assert_eq!(bench.ok(&["digest", &target]).trim(), children[1]);
     let skipped = bench.json(&["cp", "%/app:1", &target, "--no-clobber"]);
     assert_eq!(skipped[0]["outcome"], "skipped");
     assert_ne!(bench.ok(&["digest", &target]).trim(), index);
