@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dockhand_client::image::is_image_config;
-use dockhand_client::{Error, RawManifest, Store, read_small};
+use dockhand_client::{Error, ErrorKind, RawManifest, Store, read_small};
 use dockhand_oci::{Descriptor, LinkKind, Manifest, ManifestKind, Platform, Reference};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -181,7 +181,8 @@ pub(crate) fn local_platform() -> Platform {
     }
 }
 
-/// When an image was made: of an index the latest of its images. Nothing where nobody says.
+/// When an image was made: of an index the latest of its images. Nothing where nobody says, or what would
+/// say it is missing.
 pub(crate) async fn created(
     store: &Arc<dyn Store>,
     reference: &Reference,
@@ -194,16 +195,28 @@ pub(crate) async fn created(
         return Ok(Some(time));
     }
     if parsed.kind == ManifestKind::Image {
-        let config = read_config(&**store, &parsed).await?;
+        let config = there(read_config(&**store, &parsed).await)?.unwrap_or_default();
         return Ok(config.created.as_ref().and_then(said));
     }
     let mut latest = None;
     for child in images(&parsed) {
-        let child = store.manifest(&Reference::Digest(child.digest)).await?;
-        let config = read_config(&**store, &child.parse()?).await?;
+        let child = store.manifest(&Reference::Digest(child.digest)).await;
+        let Some(child) = there(child)? else {
+            continue;
+        };
+        let config = there(read_config(&**store, &child.parse()?).await)?.unwrap_or_default();
         latest = latest.max(config.created.as_ref().and_then(said));
     }
     Ok(latest)
+}
+
+/// What was read; nothing when it is not there.
+pub(crate) fn there<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
+    match read {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// A name for messages of what a digest names in a store.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use dockhand_client::artifact::TITLE;
 use dockhand_client::image::is_image_config;
-use dockhand_client::{ErrorKind, RawManifest, Store};
+use dockhand_client::{RawManifest, Store};
 use dockhand_oci::{Descriptor, Digest, Manifest, ManifestKind, Platform, Reference, Tag};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
@@ -171,14 +171,12 @@ async fn images(
     }
     let children = image::images(parsed).cloned();
     let read = stream::iter(children).map(|child| async move {
-        match store.manifest(&Reference::Digest(child.digest)).await {
-            Ok(manifest) => {
-                let parsed = manifest.parse()?;
-                one(store, &manifest, &parsed, child.platform.as_ref()).await
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Image::missing(&child)),
-            Err(error) => Err(error.into()),
-        }
+        let read = store.manifest(&Reference::Digest(child.digest)).await;
+        let Some(manifest) = image::there(read)? else {
+            return Ok(Image::missing(&child));
+        };
+        let parsed = manifest.parse()?;
+        one(store, &manifest, &parsed, child.platform.as_ref()).await
     });
     read.buffered(LANES).try_collect().await
 }
@@ -189,13 +187,9 @@ async fn one(
     parsed: &Manifest,
     platform: Option<&Platform>,
 ) -> Result<Image, Failure> {
-    let (config, missing) = match image::read_config(&**store, parsed).await {
-        Ok(config) => (config, None),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            (image::ImageConfig::default(), Some("config"))
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let config = image::there(image::read_config(&**store, parsed).await)?;
+    let missing = config.is_none().then_some("config");
+    let config = config.unwrap_or_default();
     let said = Some(&config.platform).filter(|own| !own.os.is_empty());
     let mut parts: BTreeMap<Digest, u64> = parsed
         .links
@@ -248,8 +242,12 @@ impl Inspected {
         let missing: Vec<String> = { self.images.iter() }
             .filter_map(|image| {
                 let what = image.missing?;
-                let platform = image.platform.as_deref().unwrap_or("no platform");
-                Some(format!("{what} for {platform} ({})", image.digest))
+                let of = image.platform.as_ref().map(|name| format!(" for {name}"));
+                Some(format!(
+                    "{what}{} ({})",
+                    of.unwrap_or_default(),
+                    image.digest
+                ))
             })
             .collect();
         if missing.is_empty() {

@@ -149,6 +149,24 @@ fn a_broken_index_is_shown_as_far_as_it_goes() {
 }
 
 #[test]
+fn an_image_without_its_config_is_shown_and_listed() {
+    let bench = Bench::new();
+    image(&bench, "app:1", "linux/amd64");
+    bench.ok(&["cp", "%/app:1", "oci:layout:1"]);
+    let manifest = bench.json(&["manifest", "%/app:1"]);
+    let config = manifest["manifest"]["config"]["digest"].as_str().unwrap();
+    let file = config.replace(':', "/");
+    std::fs::remove_file(bench.path().join("layout/blobs").join(file)).unwrap();
+    let (out, error) = said(&bench, 9, &["inspect", "oci:layout:1"]);
+    assert!(out.contains("config missing"), "{out}");
+    assert!(error.contains("lacks the config (sha256:"), "{error}");
+    assert_eq!(bench.ok(&["ls", "oci:layout", "--sort", "created"]), "1\n");
+    let (out, error) = said(&bench, 0, &["ls", "oci:layout", "--newer-than", "1d"]);
+    assert_eq!(out, "");
+    assert!(error.contains("when it was made: 1 (1 tag)"), "{error}");
+}
+
+#[test]
 fn unique_is_what_becomes_free() {
     let bench = Bench::new();
     image(&bench, "app:1", "linux/amd64");
