@@ -82,13 +82,18 @@ impl Key {
         std::iter::once(self.host.as_str()).chain(bare).collect()
     }
 
-    /// How the host ends a variable's name: `GHCR_IO`, `LOCALHOST_5000`.
+    /// How the host ends a variable's name: `GHCR_IO`, `LOCALHOST_5000`. A hyphen is two underscores, so
+    /// that nobody gets a password who registers `my-registry.example` beside `my.registry.example`.
     pub(super) fn variable(&self) -> String {
-        let letter = |c: char| match c.is_ascii_alphanumeric() {
-            true => c.to_ascii_uppercase(),
-            false => '_',
-        };
-        self.host.chars().map(letter).collect()
+        let mut variable = String::new();
+        for c in self.host.chars() {
+            match c {
+                '-' => variable.push_str("__"),
+                _ if c.is_ascii_alphanumeric() => variable.push(c.to_ascii_uppercase()),
+                _ => variable.push('_'),
+            }
+        }
+        variable
     }
 }
 
@@ -136,6 +141,9 @@ mod tests {
         let port = Key::parse("localhost:5000");
         assert_eq!(port.machines(), ["localhost:5000", "localhost"]);
         assert_eq!(port.variable(), "LOCALHOST_5000");
+        let of = |host| Key::parse(host).variable();
+        assert_eq!(of("my.registry.example"), "MY_REGISTRY_EXAMPLE");
+        assert_eq!(of("my-registry.example"), "MY__REGISTRY_EXAMPLE");
         assert_eq!(Key::parse("[::1]:5000").machines(), ["[::1]:5000", "[::1]"]);
     }
 }

@@ -21,6 +21,12 @@ pub(super) fn misread(text: &str) -> Option<Failure> {
             "write the image to a file first (`podman save`, `docker save`) and name that: docker-archive:FILE",
         ));
     }
+    if let Some(rest) = { ["https://", "http://"].iter() }.find_map(|word| text.strip_prefix(word))
+    {
+        let message = format!("{text:?} is a URL and no image reference");
+        let hint = format!("write {rest}, with --plain-http where TLS is not spoken");
+        return Some(Failure::usage(message).hint(hint));
+    }
     if text.contains('/') {
         return None;
     }
@@ -58,6 +64,7 @@ mod tests {
             "registry.example:443",
             "image.tar",
             "docker-daemon:app:1",
+            "https://registry.example/app",
             "containers-storage:localhost/app",
         ] {
             assert!(misread(text).is_some(), "{text}");

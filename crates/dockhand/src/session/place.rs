@@ -6,6 +6,7 @@ use std::sync::Arc;
 use dockhand_client::{Client, Error, ErrorKind, Place, Repository, Store};
 use dockhand_oci::{Digest, ImageRef, Reference, Tag};
 
+use super::misread::misread;
 use super::replace::{self, Replace};
 use crate::report::{Failure, Kind};
 use crate::session::{Session, Side};
@@ -96,7 +97,8 @@ impl Meant {
 impl Session {
     /// What a text means on a side of a copy.
     fn meant(&self, side: &Side, text: &str) -> Result<Meant, Failure> {
-        let place: Place = text.parse()?;
+        let place: Place = { text.parse() }
+            .map_err(|error: Error| misread(text).unwrap_or_else(|| error.into()))?;
         if place.image_ref().is_none() {
             return Ok(Meant {
                 place,

@@ -291,6 +291,10 @@ fn filters_do_not_go_with_a_file_of_sync() {
     }
     let error = bench.fails(2, &["ls", "%"]);
     assert!(error.contains("names a registry"), "{error}");
+    for verb in ["digest", "ls"] {
+        let error = bench.fails(2, &[verb, "https://registry.example/app"]);
+        assert!(error.contains("write registry.example/app"), "{error}");
+    }
     let error = bench.fails(2, &["digest", "plan.yaml"]);
     assert!(error.contains("./plan.yaml"), "{error}");
     let error = bench.fails(2, &["exists", "%/app", "--older-than", "30"]);
