@@ -43,64 +43,73 @@ pub(super) fn of_transport(error: reqwest::Error) -> Error {
     let error = error.without_url();
     let causes = causes(&error);
     let has = |words: &[&str]| words.iter().any(|word| causes.contains(word));
-    let failure = |kind, message: String| Error::new(kind, message);
-    let made = if has(&["handshake eof"]) {
-        let message = "the connection broke while TLS was set up";
-        failure(ErrorKind::Connect, message.into())
-    } else if has(&["UnknownIssuer", "self-signed", "self signed"]) {
-        failure(
-            ErrorKind::Tls,
-            "its certificate is not from a known authority".into(),
-        )
-        .with_hint("name the authority with --ca-file, or accept any certificate with --insecure")
-    } else if has(&["certificate expired", "Expired"]) {
-        failure(ErrorKind::Tls, "its certificate has expired".into())
-            .with_hint("it must be renewed there; --insecure accepts it all the same")
-    } else if has(&["NotValidForName", "not valid for name"]) {
-        failure(ErrorKind::Tls, "its certificate is for another name".into())
-            .with_hint("use the name in the certificate; --insecure accepts it all the same")
-    } else if has(&["InvalidContentType", "corrupt message"]) {
-        failure(ErrorKind::Tls, NO_TLS.into())
-            .with_hint("use --plain-http if it is meant to be reached without TLS")
-    } else if has(&["CaUsedAsEndEntity"]) {
-        let message = "its certificate is made for an authority and not for a server";
-        failure(ErrorKind::Tls, message.into())
-            .with_hint("trust just this certificate with --ca-file, or accept any with --insecure")
-    } else if has(&["invalid HTTP version", "invalid HTTP header"]) {
-        failure(
-            ErrorKind::Protocol,
-            "it does not speak HTTP without TLS".into(),
-        )
-        .with_hint("leave --plain-http away, or write https:// in the connection")
+    let connect = |message: String| Error::new(ErrorKind::Connect, message);
+    let made = if let Some(known) = known(has) {
+        known
     } else if has(&["certificate", "TLS", "handshake"]) {
-        failure(ErrorKind::Tls, last(&error))
+        Error::new(ErrorKind::Tls, last(&error))
     } else if error.is_timeout() {
-        failure(ErrorKind::Timeout, "no connection in time".into()).unanswered()
+        Error::new(ErrorKind::Timeout, "no connection in time").unanswered()
     } else if has(&["dns error", "failed to lookup"]) {
-        failure(
-            ErrorKind::Connect,
-            "the name of the host is not known".into(),
-        )
-        .with_hint("look for a typing error in it")
-        .absent()
+        connect("the name of the host is not known".to_owned())
+            .with_hint("look for a typing error in it")
+            .absent()
     } else if has(&["refused"]) {
-        failure(
-            ErrorKind::Connect,
-            format!("no connection: {}", last(&error)),
-        )
-        .absent()
+        connect(format!("no connection: {}", last(&error))).absent()
     } else if error.is_connect() {
-        failure(
-            ErrorKind::Connect,
-            format!("no connection: {}", last(&error)),
-        )
+        connect(format!("no connection: {}", last(&error)))
     } else {
-        failure(
-            ErrorKind::Connect,
-            format!("the connection broke: {}", last(&error)),
-        )
+        connect(format!("the connection broke: {}", last(&error)))
     };
     made.with_source(error)
+}
+
+/// The failures around TLS that have a name here, by the words of the libraries below.
+fn known(has: impl Fn(&[&str]) -> bool) -> Option<Error> {
+    if has(&["handshake eof"]) {
+        let message = "the connection broke while TLS was set up";
+        return Some(Error::new(ErrorKind::Connect, message));
+    }
+    let table: &[(&[&str], ErrorKind, &str, &str)] = &[
+        (
+            &["UnknownIssuer", "self-signed", "self signed"],
+            ErrorKind::Tls,
+            "its certificate is not from a known authority",
+            "name the authority with --ca-file, or accept any certificate with --insecure",
+        ),
+        (
+            &["certificate expired", "Expired"],
+            ErrorKind::Tls,
+            "its certificate has expired",
+            "it must be renewed there; --insecure accepts it all the same",
+        ),
+        (
+            &["NotValidForName", "not valid for name"],
+            ErrorKind::Tls,
+            "its certificate is for another name",
+            "use the name in the certificate; --insecure accepts it all the same",
+        ),
+        (
+            &["InvalidContentType", "corrupt message"],
+            ErrorKind::Tls,
+            NO_TLS,
+            "use --plain-http if it is meant to be reached without TLS",
+        ),
+        (
+            &["CaUsedAsEndEntity"],
+            ErrorKind::Tls,
+            "its certificate is made for an authority and not for a server",
+            "trust just this certificate with --ca-file, or accept any with --insecure",
+        ),
+        (
+            &["invalid HTTP version"],
+            ErrorKind::Protocol,
+            "it does not speak HTTP without TLS",
+            "leave --plain-http away, or write https:// in the connection",
+        ),
+    ];
+    let found = table.iter().find(|(words, ..)| has(words));
+    found.map(|(_, kind, message, hint)| Error::new(*kind, *message).with_hint(*hint))
 }
 
 /// Whether TLS was spoken, and failed for a reason of its own.
