@@ -5,6 +5,7 @@
 mod folder;
 mod paths;
 mod pull;
+mod signatures;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use serde_json::{Value, json};
 use tokio::task;
 
 pub use pull::{PullOptions, pull};
+pub use signatures::{Signature, Signer, signatures};
 pub use tree::{Node, discover};
 
 use crate::store::{RawManifest, Store};
@@ -40,7 +42,8 @@ pub struct ArtifactFile {
     pub path: PathBuf,
     /// What it is. A folder for which nothing but [`FILE_TYPE`] is said is a layer compressed by gzip.
     pub media_type: String,
-    /// What it is called in the artifact: a relative path. As it was written when not said.
+    /// What it is called in the artifact: a relative path. When not said its path as it was written, or its
+    /// name alone where that path makes no sense elsewhere.
     pub title: Option<String>,
 }
 
@@ -63,7 +66,7 @@ impl Artifact {
     /// Puts the files and the manifest that names them to `store`, where `tags` name it.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] when there is neither a type nor a config, or a title is no relative path;
+    /// [`ErrorKind::Invalid`] when there is neither a type nor a config, or two files have one title;
     /// [`ErrorKind::NotFound`] when a file is not there; and what keeps the store from taking it.
     pub async fn push(
         &self,

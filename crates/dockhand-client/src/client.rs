@@ -14,7 +14,7 @@ use crate::auth::Scopes;
 use crate::http::{Answer, Http, Request};
 use crate::paging::{self, Page};
 use crate::repository::Habits;
-use crate::{Connection, Error, ErrorKind, Observer, Repository, Result, Unobserved};
+use crate::{Connection, Driver, Error, ErrorKind, Observer, Repository, Result, Unobserved};
 
 /// The longest answer to a question about the registry itself, in bytes.
 const ANSWER_MAX: u64 = 4 * 1024 * 1024;
@@ -79,11 +79,13 @@ impl Client {
         let took = begun.elapsed();
         let text = |name: &str| answer.header(name).map(str::to_owned);
         let (api_version, server) = (text("docker-distribution-api-version"), text("server"));
+        let driver = crate::capabilities::driver(&self.host(), answer.headers());
         if !answer.is_registry() {
             self.refuse_page(answer).await?;
         }
         Ok(Ping {
             host: self.host(),
+            driver,
             api_version,
             server,
             auth: self.http.auth_kind().await.map(str::to_owned),
@@ -192,6 +194,8 @@ impl fmt::Debug for Client {
 pub struct Ping {
     /// The registry's name in image references.
     pub host: String,
+    /// What kind of registry it shows itself to be; [`Driver::Oci`] when it does not.
+    pub driver: Driver,
     /// `Docker-Distribution-Api-Version`: `registry/2.0`.
     pub api_version: Option<String>,
     /// What the server calls itself.

@@ -28,6 +28,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dockhand_oci::RepoName;
+use tracing::level_filters::LevelFilter;
 
 pub use driver::{ApiKeyUse, Driver};
 
@@ -45,6 +46,8 @@ pub struct Connections {
     /// The name of the default connection, and whether somebody chose it.
     default: (String, bool),
     chain: Chain,
+    /// The variables that say something of the default connection.
+    variables: Vec<&'static str>,
 }
 
 /// How to reach one registry.
@@ -59,6 +62,8 @@ pub struct Settings {
     pub connection: Connection,
     /// Where credentials come from when the registry asks; none where the connection says who asks.
     pub credentials: Option<Chain>,
+    /// The level of its log, where it was set; [`Connection::logging`] is what counts.
+    pub logging: Option<LevelFilter>,
 }
 
 impl Settings {
@@ -111,6 +116,7 @@ impl Connections {
         Ok(Self {
             tables,
             default: (default, is_chosen),
+            variables: variables::that_are_set(environment),
             chain: Chain::new(environment.clone()),
         })
     }
@@ -125,6 +131,27 @@ impl Connections {
     /// The names of the connections.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tables.keys().map(String::as_str)
+    }
+
+    /// The name of the connection that is used when none is named, if one was chosen or has that name.
+    #[must_use]
+    pub fn default_name(&self) -> Option<&str> {
+        let (name, is_chosen) = &self.default;
+        (*is_chosen || self.tables.contains_key(name)).then_some(name)
+    }
+
+    /// The variables of the environment that say something of the default connection.
+    #[must_use]
+    pub fn variables(&self) -> &[&'static str] {
+        &self.variables
+    }
+
+    /// The least important events that any connection of its own asks `tracing` to hear; none does where
+    /// no level is set.
+    #[must_use]
+    pub fn logging(&self) -> Option<LevelFilter> {
+        let levels = self.tables.values().map(|table| table.logging.level);
+        levels.flatten().map(|level| level.0).max()
     }
 
     /// The connection of this name.
@@ -151,6 +178,7 @@ impl Connections {
             driver,
             connection,
             credentials,
+            logging: table.logging.level.map(|level| level.0),
         })
     }
 
@@ -160,11 +188,7 @@ impl Connections {
     /// # Errors
     /// As [`Connections::get`], when one was chosen that is not there.
     pub fn default(&self) -> Result<Option<Settings>> {
-        let (name, is_chosen) = &self.default;
-        match *is_chosen || self.tables.contains_key(name) {
-            true => self.get(name).map(Some),
-            false => Ok(None),
-        }
+        self.default_name().map(|name| self.get(name)).transpose()
     }
 
     /// How to reach a registry, named as in image references or by its URL: the settings of its
@@ -194,6 +218,7 @@ impl Connections {
             driver,
             connection,
             credentials: Some(self.chain.clone()),
+            logging: None,
         })
     }
 }

@@ -61,6 +61,7 @@
 pub mod artifact;
 mod auth;
 mod base_url;
+mod capabilities;
 mod client;
 mod connection;
 pub mod connections;
@@ -86,6 +87,7 @@ mod validate;
 mod verify;
 
 pub use base_url::BaseUrl;
+pub use capabilities::Capabilities;
 pub use client::{Client, Extension, Ping};
 pub use connection::{
     Auth, Connection, Credential, CredentialSource, ProxySettings, RATE_MIN, Retries, Timeouts,

@@ -6,6 +6,7 @@ mod manifests;
 mod place;
 mod ranges;
 mod referrers;
+mod schema1;
 mod upload;
 
 use std::collections::HashMap;

@@ -10,6 +10,7 @@ mod cat;
 mod check;
 mod completion;
 mod config;
+mod connections;
 mod cp;
 mod diff;
 mod digest;
@@ -36,10 +37,12 @@ mod repos;
 mod rm;
 mod search;
 mod serve;
+mod signatures;
 mod sync;
 mod tag;
 mod upload;
 mod validate;
+mod whoami;
 
 use clap::Subcommand;
 
@@ -78,11 +81,14 @@ pub(crate) enum Command {
     Artifact(With<artifact::Artifact>),
     Attach(With<attach::Attach>),
     Discover(With<discover::Discover>),
+    Signatures(With<signatures::Signatures>),
     Blob(With<blob::Blob>),
     Upload(With<upload::Upload>),
     Login(With<login::Login>),
     Logout(With<logout::Logout>),
     Auth(With<auth::Auth>),
+    Whoami(With<whoami::Whoami>),
+    Connections(With<connections::Connections>),
     Ping(With<ping::Ping>),
     Limits(With<limits::Limits>),
     Serve(serve::Serve),
@@ -123,11 +129,14 @@ impl Command {
             Self::Artifact(verb) => verb.run(),
             Self::Attach(verb) => verb.run(),
             Self::Discover(verb) => verb.run(),
+            Self::Signatures(verb) => verb.run(),
             Self::Blob(verb) => verb.run(),
             Self::Upload(verb) => verb.run(),
             Self::Login(verb) => verb.run(),
             Self::Logout(verb) => verb.run(),
             Self::Auth(verb) => verb.run(),
+            Self::Whoami(verb) => verb.run(),
+            Self::Connections(verb) => verb.run(),
             Self::Ping(verb) => verb.run(),
             Self::Limits(verb) => verb.run(),
             Self::Serve(serve) => serve.run(),

@@ -132,6 +132,8 @@ pub(crate) enum Form {
     Text,
     /// For programs
     Json,
+    /// For spreadsheets: a line for each entry of a list
+    Csv,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

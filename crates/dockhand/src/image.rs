@@ -125,6 +125,17 @@ pub(crate) async fn pick(
     Err(Failure::plain(Kind::Failed, message))
 }
 
+/// What is named, or the image for a platform in it: what others may refer to.
+pub(crate) async fn subject(
+    opened: &Opened,
+    platform: Option<&Platform>,
+) -> Result<Descriptor, Failure> {
+    match platform {
+        None => Ok(opened.store.resolve(&opened.reference).await?),
+        platform => Ok(pick(opened, platform).await?.0.descriptor()),
+    }
+}
+
 /// The child of an index for a platform.
 pub(crate) fn child_for<'a>(
     index: &'a Manifest,

@@ -24,20 +24,34 @@ pub(crate) fn start(log: &Log) {
     };
 }
 
-/// Starts logging for a command of the client: nothing unless it is asked to say more.
-pub(crate) fn start_client(show: &Show) {
-    let filter = match (show.debug, show.verbose) {
-        (true, _) | (_, 2..) => "dockhand=debug,dockhand_client=debug",
-        (_, 1) => "dockhand=info,dockhand_client=info",
-        _ => "off",
+/// How much a command of the client is to say.
+pub(crate) fn level(show: &Show) -> LevelFilter {
+    match (show.debug, show.verbose) {
+        (true, _) | (_, 2..) => LevelFilter::DEBUG,
+        (_, 1) => LevelFilter::INFO,
+        _ => LevelFilter::OFF,
+    }
+}
+
+/// Starts logging for a command of the client: nothing unless it is asked to say more. What comes back lets
+/// more of the client through, for connections that ask for it by themselves.
+pub(crate) fn start_client(show: &Show) -> impl FnOnce(LevelFilter) + use<> {
+    let said = level(show);
+    let filter = move |client: LevelFilter| {
+        EnvFilter::new(format!("off,dockhand={said},dockhand_client={client}"))
     };
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter))
+        .with_env_filter(filter(said))
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
-        .with_target(false);
+        .with_target(false)
+        .with_filter_reloading();
+    let handle = builder.reload_handle();
     // A second start in one process keeps the first.
     let _ = builder.try_init();
+    move |wanted| {
+        let _ = handle.reload(filter(wanted.max(said)));
+    }
 }
 
 /// Writes each line with the fields that every line is to have. The subscriber hands over whole

@@ -13,11 +13,6 @@ mod platforms;
 mod progress;
 mod report;
 mod rewriting;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the commands that use it come one by one"
-)]
 mod session;
 mod tags;
 mod transfer;

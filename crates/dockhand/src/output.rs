@@ -1,5 +1,7 @@
 //! The answer on standard output: text for people or JSON for programs, and nothing else.
 
+mod csv;
+
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
@@ -28,7 +30,15 @@ impl Output {
         self.form == Form::Json
     }
 
-    /// Prints `value` as JSON, or what `text` makes of it.
+    pub(crate) fn is_text(self) -> bool {
+        self.form == Form::Text
+    }
+
+    pub(crate) fn is_csv(self) -> bool {
+        self.form == Form::Csv
+    }
+
+    /// Prints `value` as JSON or CSV, or what `text` makes of it.
     pub(crate) fn answer<T, F>(self, value: &T, text: F) -> Result<(), Failure>
     where
         T: Serialize + ?Sized,
@@ -41,6 +51,7 @@ impl Output {
                 serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from)?;
                 out.write_all(b"\n")?;
             }
+            Form::Csv => csv::write(&mut out, value)?,
         }
         Ok(out.flush()?)
     }

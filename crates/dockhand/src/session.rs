@@ -15,8 +15,10 @@ use dockhand_client::credentials::{Chain, Environment};
 use dockhand_client::{BaseUrl, Client, Connections, Observer, Repository, Settings};
 use dockhand_oci::{ImageRef, RepoName};
 use serde::Serialize;
+use tracing::level_filters::LevelFilter;
 
 use crate::flags::{Access, Flags};
+use crate::logging;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::report::{Failure, Kind};
@@ -61,6 +63,11 @@ impl Session {
             stdout_taken: AtomicBool::new(false),
             flags,
         })
+    }
+
+    /// The connections that are set up here.
+    pub(crate) fn known_connections(&self) -> &Connections {
+        &self.connections
     }
 
     /// Who watches the work.
@@ -165,6 +172,11 @@ impl Session {
         };
         access::apply(access, &self.chain(access), &mut settings)?;
         access::be_patient(&self.flags.patience, &mut settings.connection);
+        let said = logging::level(&self.flags.show);
+        settings.connection.logging = match settings.logging {
+            Some(own) if said == LevelFilter::OFF => own,
+            _ => said,
+        };
         Ok(settings)
     }
 

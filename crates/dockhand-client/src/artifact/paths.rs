@@ -1,23 +1,26 @@
 //! Where the files of an artifact may lie: below the folder that was named, whatever their titles say.
 
+use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 use tokio::fs;
 
 use crate::{Error, ErrorKind, Result};
 
-/// The title of a file that is pushed: its path as it was written, which must make sense elsewhere.
+/// The title of a file that is pushed: its path as it was written, or its name alone where that path makes
+/// no sense elsewhere.
 pub(super) fn title(path: &Path) -> Result<String> {
-    let written = { path.to_str() }.filter(|_| is_inside(path) && path.file_name().is_some());
-    let Some(written) = written else {
-        let message = format!("{} is no path that makes sense elsewhere", path.display());
-        let hint = "change into its folder, or give it a title: FILE[:TYPE] with --title NAME";
+    let title = match is_inside(path) {
+        true => { path.to_str() }.filter(|_| path.file_name().is_some()),
+        false => path.file_name().and_then(OsStr::to_str),
+    };
+    let Some(title) = title else {
+        let message = format!("{} has no name that makes sense elsewhere", path.display());
+        let hint = "name a file whose name is text";
         return Err(Error::new(ErrorKind::Invalid, message).with_hint(hint));
     };
-    Ok(written
-        .trim_start_matches("./")
-        .trim_end_matches('/')
-        .to_owned())
+    let title = title.trim_start_matches("./");
+    Ok(title.trim_end_matches('/').to_owned())
 }
 
 /// Whether a folder can be unpacked to `path`: nothing is there, or a folder with nothing in it.
@@ -110,9 +113,16 @@ mod tests {
 
     #[test]
     fn a_pushed_path_must_make_sense_elsewhere() {
-        assert_eq!(title(Path::new("./a/b")).unwrap(), "a/b");
-        assert_eq!(title(Path::new("./a/b/")).unwrap(), "a/b");
-        for path in ["/tmp/a", "../a", ".", "./", ""] {
+        for (path, expected) in [
+            ("./a/b", "a/b"),
+            ("./a/b/", "a/b"),
+            ("/tmp/a", "a"),
+            ("../a", "a"),
+            ("b/../a", "a"),
+        ] {
+            assert_eq!(title(Path::new(path)).unwrap(), expected, "{path}");
+        }
+        for path in ["/", "..", "a/..", ".", "./", ""] {
             assert_eq!(
                 title(Path::new(path)).unwrap_err().kind(),
                 ErrorKind::Invalid

@@ -8,8 +8,8 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 
-use crate::Result;
 use crate::store::Store;
+use crate::{Filter, Result};
 
 /// How many lists are asked for at once.
 const LANES: usize = 16;
@@ -25,8 +25,7 @@ pub struct Node {
     pub referrers: Vec<Node>,
 }
 
-/// What refers to `subject`, `depth` levels of it: only of `artifact_type`, when one is named, on the
-/// first level. Nothing is shown twice, so that nothing goes in a circle.
+/// What refers to `subject`, `depth` levels of it: on the first level only what `filter` wants. Nothing is shown twice, so that nothing goes in a circle.
 ///
 /// # Errors
 /// What keeps a list from being read.
@@ -34,17 +33,17 @@ pub async fn discover(
     store: &Arc<dyn Store>,
     subject: &Digest,
     depth: usize,
-    artifact_type: Option<&str>,
+    filter: &Filter,
 ) -> Result<Vec<Node>> {
     let seen = Mutex::new(BTreeSet::from([*subject]));
-    level(store, *subject, depth, artifact_type, &seen).await
+    level(store, *subject, depth, filter, &seen).await
 }
 
 fn level<'a>(
     store: &'a Arc<dyn Store>,
     subject: Digest,
     depth: usize,
-    artifact_type: Option<&'a str>,
+    filter: &'a Filter,
     seen: &'a Mutex<BTreeSet<Digest>>,
 ) -> BoxFuture<'a, Result<Vec<Node>>> {
     Box::pin(async move {
@@ -55,13 +54,11 @@ fn level<'a>(
         {
             // A manifest has one subject, so that each is listed once, unless the registry lies.
             let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            found.retain(|one| {
-                let kind = one.artifact_type.as_deref();
-                artifact_type.is_none_or(|wanted| kind == Some(wanted)) && seen.insert(one.digest)
-            });
+            found.retain(|one| filter.fits(one) && seen.insert(one.digest));
         }
         let nodes = stream::iter(found).map(|descriptor| async move {
-            let referrers = level(store, descriptor.digest, depth - 1, None, seen).await?;
+            let all = Filter::default();
+            let referrers = level(store, descriptor.digest, depth - 1, &all, seen).await?;
             Ok(Node {
                 descriptor,
                 referrers,

@@ -30,6 +30,13 @@ pub(super) fn lead_somewhere(environment: &Environment) -> bool {
     environment.get(BASE_URI).is_some()
 }
 
+/// The variables that are set.
+pub(super) fn that_are_set(environment: &Environment) -> Vec<&'static str> {
+    let choice = ["DOCKHAND_CONNECTION", BASE_URI].into_iter();
+    let all = choice.chain(VARIABLES);
+    all.filter(|name| environment.get(name).is_some()).collect()
+}
+
 /// Puts what the variables say above what the file says.
 ///
 /// # Errors

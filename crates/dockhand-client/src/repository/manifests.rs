@@ -10,7 +10,7 @@ use http::Method;
 use http::header::{CONTENT_TYPE, ETAG};
 use serde::Deserialize;
 
-use super::Repository;
+use super::{Repository, schema1};
 use crate::http::{Answer, Body, Request};
 use crate::store::{MANIFEST_MAX, RawManifest};
 use crate::{Error, ErrorKind, Result};
@@ -47,10 +47,11 @@ impl Repository {
         let media_type = media_type(&answer);
         let entity_tag = answer.header(ETAG).map(str::to_owned);
         let bytes = answer.bytes(MANIFEST_MAX).await.map_err(failed)?;
+        let said = media_type.as_deref();
         let digest = match reference {
-            Reference::Tag(_) => Algorithm::Sha256.digest(&bytes),
+            Reference::Tag(_) => schema1::digest(Algorithm::Sha256, said, &bytes),
             Reference::Digest(wanted) => {
-                let computed = wanted.algorithm().digest(&bytes);
+                let computed = schema1::digest(wanted.algorithm(), said, &bytes);
                 if computed != *wanted {
                     let message = format!("the registry sent other content, {computed}");
                     return Err(failed(Error::new(ErrorKind::DigestMismatch, message)));

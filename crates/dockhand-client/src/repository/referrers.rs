@@ -7,7 +7,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dockhand_oci::{Descriptor, Digest, Endpoint, ManifestKind, MediaType, Reference, Tag};
+use dockhand_oci::{
+    Algorithm, Descriptor, Digest, Endpoint, ManifestKind, MediaType, Reference, Tag,
+};
 use http::Method;
 use http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
 use serde::{Deserialize, Serialize};
@@ -30,12 +32,30 @@ const TRIES_MAX: usize = 8;
 pub struct Filter {
     /// Only of this artifact type.
     pub artifact_type: Option<String>,
+    /// Only with these annotations: with any value where none is named.
+    pub annotations: Vec<(String, Option<String>)>,
 }
 
 impl Filter {
-    fn takes(&self, referrer: &Descriptor) -> bool {
+    /// Those of this artifact type.
+    #[must_use]
+    pub fn of_type(artifact_type: impl Into<String>) -> Self {
+        Self {
+            artifact_type: Some(artifact_type.into()),
+            ..Self::default()
+        }
+    }
+
+    /// Whether it is wanted.
+    #[must_use]
+    pub fn fits(&self, referrer: &Descriptor) -> bool {
         let wanted = self.artifact_type.as_ref();
+        let has = |(key, wanted): &(String, Option<String>)| {
+            let value = referrer.annotations.get(key);
+            value.is_some_and(|value| wanted.as_ref().is_none_or(|wanted| wanted == value))
+        };
         wanted.is_none_or(|wanted| referrer.artifact_type.as_ref() == Some(wanted))
+            && self.annotations.iter().all(has)
     }
 }
 
@@ -90,8 +110,23 @@ impl Repository {
                 .map_or_else(Vec::new, |(index, _)| index.manifests.unwrap_or_default()),
         };
         // Not every registry filters, and none has to.
-        found.retain(|referrer| filter.takes(referrer));
+        found.retain(|referrer| filter.fits(referrer));
         Ok(found)
+    }
+
+    /// Whether the registry lists referrers itself, for a repository that it has: one that it does not know
+    /// has no list with some registries.
+    ///
+    /// # Errors
+    /// What keeps the registry from answering.
+    pub async fn lists_referrers(&self) -> Result<bool> {
+        if let Some(known) = *self.client.habits.referrers.read().await {
+            return Ok(known);
+        }
+        // That there is nothing of this digest is no reason to have no list.
+        let nothing = Algorithm::Sha256.digest(&[]);
+        let listed = self.list_referrers(&nothing, &Filter::default()).await?;
+        Ok(listed.is_some())
     }
 
     /// The registry's own list; `None` when it does not have one.

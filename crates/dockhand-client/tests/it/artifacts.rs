@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dockhand_client::artifact::{Artifact, ArtifactFile, PullOptions, discover, pull};
-use dockhand_client::{ErrorKind, RawManifest, Store, Unobserved};
+use dockhand_client::{ErrorKind, Filter, RawManifest, Store, Unobserved};
 use dockhand_oci::{MediaType, Reference, Tag};
 
 use crate::registry::{Registry, blob};
@@ -117,15 +117,14 @@ async fn what_is_attached_is_discovered_with_what_is_attached_to_it() {
         .push(&store, &[], &Unobserved)
         .await
         .unwrap();
-    let found = discover(&store, &root.digest, 9, None).await.unwrap();
-    assert_eq!(found.len(), 2);
-    let found = discover(&store, &root.digest, 9, Some("x/sbom"))
+    let found = discover(&store, &root.digest, 9, &Filter::default())
         .await
         .unwrap();
+    assert_eq!(found.len(), 2);
+    let sboms = Filter::of_type("x/sbom");
+    let found = discover(&store, &root.digest, 9, &sboms).await.unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].referrers[0].descriptor.digest, about.digest);
-    let flat = discover(&store, &root.digest, 1, Some("x/sbom"))
-        .await
-        .unwrap();
+    let flat = discover(&store, &root.digest, 1, &sboms).await.unwrap();
     assert!(flat[0].referrers.is_empty());
 }

@@ -7,6 +7,8 @@ mod auth_leaks;
 mod auth_scopes;
 mod auth_stored;
 mod auth_tokens;
+mod capabilities;
+mod connecting;
 mod copies;
 mod downloads;
 mod faults;

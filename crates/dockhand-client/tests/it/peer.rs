@@ -251,6 +251,11 @@ impl Peer {
         Self::start_with(Some(authority.acceptor()), script).await
     }
 
+    /// One that speaks TLS, and only with whoever shows a certificate of this authority.
+    pub(crate) async fn start_mutual_tls(authority: &Authority, script: Script) -> Self {
+        Self::start_with(Some(authority.mutual_acceptor()), script).await
+    }
+
     async fn start_with(tls: Option<tokio_rustls::TlsAcceptor>, script: Script) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();

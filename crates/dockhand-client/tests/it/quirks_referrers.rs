@@ -124,9 +124,7 @@ async fn a_registry_that_does_not_filter_is_filtered_here() {
     ] {
         let script = Script::new().on("GET /v2/app/referrers/*", move |_| answer.clone());
         let peer = Peer::start(script).await;
-        let filter = Filter {
-            artifact_type: Some("x/sbom".to_owned()),
-        };
+        let filter = Filter::of_type("x/sbom");
         let found = peer
             .repository()
             .referrers_of(&subject(), &filter)

@@ -184,9 +184,7 @@ async fn referrers_are_listed() {
     let mut expected = vec![referrer.digest, other.digest];
     expected.sort();
     assert_eq!(digests, expected);
-    let filter = Filter {
-        artifact_type: Some("example/sbom".to_owned()),
-    };
+    let filter = Filter::of_type("example/sbom");
     let found = repository
         .referrers_of(&subject.digest, &filter)
         .await

@@ -32,7 +32,8 @@ enum Command {
 // No doc comment: clap would take it for the help of the command.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Contents {
-    /// FILE[:MEDIA-TYPE]; its path as written is its name in the artifact. A folder is packed, and unpacked by pull
+    /// FILE[:MEDIA-TYPE]; its path as written is its name in the artifact, of a path from the root or out of
+    /// this folder the last part. A folder is packed, and unpacked by pull
     #[arg(value_name = "FILE[:TYPE]")]
     files: Vec<String>,
     /// Annotation

@@ -27,13 +27,7 @@ pub(crate) struct Attach {
 impl Verb for Attach {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let opened = session.open(&self.image).await?;
-        let subject = match &self.platform {
-            None => opened.store.resolve(&opened.reference).await?,
-            platform => image::pick(&opened, platform.as_ref())
-                .await?
-                .0
-                .descriptor(),
-        };
+        let subject = image::subject(&opened, self.platform.as_ref()).await?;
         let kind = Some(self.artifact_type);
         self.contents
             .push(session, &opened.store, &[], kind, None, Some(subject))

@@ -27,7 +27,7 @@ enum What {
 }
 
 #[derive(Args, Clone, Debug)]
-struct Named {
+pub(super) struct Named {
     /// Registry, or a repository in it
     #[arg(value_name = "REGISTRY[/REPOSITORY]")]
     name: Option<String>,
@@ -46,10 +46,10 @@ struct Token {
 }
 
 /// What is meant, and how to reach it.
-struct Meant {
-    host: String,
-    repository: Option<RepoName>,
-    settings: Settings,
+pub(super) struct Meant {
+    pub(super) host: String,
+    pub(super) repository: Option<RepoName>,
+    pub(super) settings: Settings,
 }
 
 /// As credential helpers answer.
@@ -73,10 +73,13 @@ impl Verb for Auth {
 }
 
 impl Named {
-    fn meant(&self, session: &Session) -> Result<Meant, Failure> {
+    pub(super) fn meant(&self, session: &Session) -> Result<Meant, Failure> {
         let name = session.registry_or_default(self.name.as_deref())?;
+        // What is set up with a sub-path is all a registry.
+        let whole = session.settings(&session.flags.access, &name);
+        let is_known = whole.is_ok_and(|settings| settings.name.is_some());
         let (registry, repository) = match name.split_once('/') {
-            Some((registry, path)) if !name.contains("://") && !path.is_empty() => {
+            Some((registry, path)) if !is_known && !name.contains("://") && !path.is_empty() => {
                 let repository = path.parse().map_err(dockhand_client::Error::from)?;
                 (registry, Some(repository))
             }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use clap::Args;
+use dockhand_client::Filter;
 use dockhand_client::artifact::{self, Node};
 use dockhand_oci::{Descriptor, Platform};
 use serde::Serialize;
@@ -28,6 +29,9 @@ pub(crate) struct Discover {
     /// Only of this artifact type
     #[arg(long, value_name = "TYPE")]
     artifact_type: Option<String>,
+    /// Only with this annotation, of any value where none is named
+    #[arg(short, long, value_name = "KEY[=VALUE]", value_parser = annotation)]
+    annotation: Vec<(String, Option<String>)>,
     /// With what refers to those in turn
     #[arg(long)]
     tree: bool,
@@ -47,20 +51,20 @@ struct Answer {
 impl Verb for Discover {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let opened = session.open(&self.image).await?;
-        let subject = match &self.platform {
-            None => opened.store.resolve(&opened.reference).await?,
-            platform => image::pick(&opened, platform.as_ref())
-                .await?
-                .0
-                .descriptor(),
-        };
+        let subject = image::subject(&opened, self.platform.as_ref()).await?;
         let depth = match (self.depth, self.tree) {
             (Some(depth), _) => depth,
             (None, true) => DEPTH,
             (None, false) => 1,
         };
-        let kind = self.artifact_type.as_deref();
-        let referrers = artifact::discover(&opened.store, &subject.digest, depth, kind).await?;
+        let filter = Filter {
+            artifact_type: self.artifact_type,
+            annotations: self.annotation,
+        };
+        let referrers = artifact::discover(&opened.store, &subject.digest, depth, &filter).await?;
+        if session.output.is_csv() {
+            return session.answer(&referrers, |_, _| Ok(()));
+        }
         let name = image::by_digest(&*opened.store, subject.digest);
         let answer = Answer {
             name,
@@ -96,6 +100,14 @@ impl Verb for Discover {
                 table(&["ARTIFACT TYPE", "DIGEST", "MANIFEST"], rows)
             )
         })
+    }
+}
+
+fn annotation(text: &str) -> Result<(String, Option<String>), String> {
+    match text.split_once('=') {
+        Some(("", _)) => Err("write KEY or KEY=VALUE".to_owned()),
+        Some((key, value)) => Ok((key.to_owned(), Some(value.to_owned()))),
+        None => Ok((text.to_owned(), None)),
     }
 }
 

@@ -82,6 +82,9 @@ impl Verb for Du {
         for text in &self.images {
             answers.push(look(session, text).await?);
         }
+        if let ([Answer::Repository { tags, .. }], true) = (&answers[..], session.output.is_csv()) {
+            return session.answer(tags, |_, _| Ok(()));
+        }
         session.answer(&answers, |out, answers| {
             for (at, answer) in answers.iter().enumerate() {
                 // Tables need a name when there are several.

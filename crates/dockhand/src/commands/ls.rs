@@ -49,6 +49,9 @@ pub(crate) struct Ls {
     /// Show no more than this many
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Ask for so many at once [default: 1000, or what the registry allows]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    page_size: Option<u64>,
 }
 
 /// A tag, as it is shown.
@@ -75,8 +78,8 @@ impl Verb for Ls {
         let side = Side::of(&session.flags.access);
         let opened = session.open_all(&side, &self.repository).await?;
         let plain = self.choice.is_by_name() && self.sort.is_none() && self.digest.is_none();
-        let plain = plain && opened.repository.is_some();
-        if plain && !self.digests && !self.reverse && !session.output.is_json() {
+        let plain = plain && opened.repository.is_some() && session.output.is_text();
+        if plain && !self.digests && !self.reverse {
             return self.stream(&opened).await;
         }
         let rows = self.rows(session, &opened).await?;
@@ -115,16 +118,19 @@ impl Ls {
         }
     }
 
+    fn page(&self) -> Page {
+        Page {
+            size: self.page_size,
+            last: self.last.clone(),
+        }
+    }
+
     /// Prints tags as they come: a repository may have very many.
     async fn stream(&self, opened: &Opened) -> Result<(), Failure> {
         let Some(repository) = &opened.repository else {
             return Ok(());
         };
-        let page = Page {
-            last: self.last.clone(),
-            ..Page::default()
-        };
-        let tags = repository.tags_paged(page);
+        let tags = repository.tags_paged(self.page());
         let taken = tags.try_filter(|tag| std::future::ready(self.choice.takes_name(tag)));
         let mut pages = taken
             .take(self.limit.unwrap_or(usize::MAX))
@@ -157,13 +163,7 @@ impl Ls {
     async fn rows(&self, session: &Session, opened: &Opened) -> Result<Vec<Row>, Failure> {
         let lanes = session.lanes().unwrap_or(LANES);
         let mut tags: Vec<Tag> = match &opened.repository {
-            Some(repository) => {
-                let page = Page {
-                    last: self.last.clone(),
-                    ..Page::default()
-                };
-                repository.tags_paged(page).try_collect().await?
-            }
+            Some(repository) => repository.tags_paged(self.page()).try_collect().await?,
             None => opened.store.tags().await?,
         };
         let mut found = BTreeMap::new();

@@ -22,6 +22,9 @@ pub(crate) struct Repos {
     /// Show no more than this many
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Ask for so many at once [default: 1000, or what the registry allows]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    page_size: Option<u64>,
     /// Print whole names, with the registry
     #[arg(long)]
     full_ref: bool,
@@ -31,8 +34,8 @@ impl Verb for Repos {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let client = session.client_or_default(self.registry.as_deref())?;
         let page = Page {
+            size: self.page_size,
             last: self.last,
-            ..Page::default()
         };
         let names = client.catalog(page).take(self.limit.unwrap_or(usize::MAX));
         let names: Result<Vec<RepoName>, Error> = names.try_collect().await;

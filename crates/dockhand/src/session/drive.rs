@@ -34,8 +34,11 @@ pub(crate) struct With<V: Args> {
 impl<V: Verb + Args> With<V> {
     /// Runs the command to its end, or to Ctrl-C.
     pub(crate) fn run(self) -> Result<(), Failure> {
-        logging::start_client(&self.flags.show);
+        let let_through = logging::start_client(&self.flags.show);
         let session = Session::start(self.flags)?;
+        if let Some(wanted) = session.known_connections().logging() {
+            let_through(wanted);
+        }
         let runtime = Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::new(Kind::Failed, &error))?;
         let result = runtime.block_on(async {

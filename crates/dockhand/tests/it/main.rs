@@ -4,13 +4,16 @@
 mod blobs;
 mod cli;
 mod client;
+mod connecting;
 mod content;
 mod copying;
 mod images;
+mod listing;
 mod login;
 mod looking;
 mod looking_indexes;
 mod mirroring;
+mod peer;
 mod places;
 mod reading;
 mod reading_words;

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::TlsAcceptor;
 
 /// An authority and the certificate that it gave.
@@ -13,6 +15,7 @@ pub(crate) struct Authority {
     folder: tempfile::TempDir,
     certificate: CertificateDer<'static>,
     key: Vec<u8>,
+    root: CertificateDer<'static>,
 }
 
 impl Authority {
@@ -34,11 +37,15 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let certificate = leaf.signed_by(&key, &issuer).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("ca.pem"), root_certificate.pem()).unwrap();
+        let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text);
+        write("ca.pem", root_certificate.pem()).unwrap();
+        write("cert.pem", certificate.pem()).unwrap();
+        write("key.pem", key.serialize_pem()).unwrap();
         Self {
             folder,
             certificate: certificate.der().clone(),
             key: key.serialize_der(),
+            root: root_certificate.der().clone(),
         }
     }
 
@@ -63,13 +70,31 @@ impl Authority {
         self.folder.path().join("ca.pem")
     }
 
+    /// The files of the certificate that it gave and of its key.
+    pub(crate) fn identity(&self) -> (PathBuf, PathBuf) {
+        let folder = self.folder.path();
+        (folder.join("cert.pem"), folder.join("key.pem"))
+    }
+
     pub(super) fn acceptor(&self) -> TlsAcceptor {
+        self.speaking(Arc::new(rustls::server::NoClientAuth))
+    }
+
+    pub(super) fn mutual_acceptor(&self) -> TlsAcceptor {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.root.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        self.speaking(verifier.build().unwrap())
+    }
+
+    fn speaking(&self, verifier: Arc<dyn ClientCertVerifier>) -> TlsAcceptor {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let key = PrivateKeyDer::try_from(self.key.clone()).unwrap();
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_no_client_auth()
+            .with_client_cert_verifier(verifier)
             .with_single_cert(vec![self.certificate.clone()], key)
             .unwrap();
         TlsAcceptor::from(Arc::new(config))
