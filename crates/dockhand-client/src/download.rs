@@ -35,6 +35,9 @@ pub async fn download(
     observer: &dyn Observer,
 ) -> Result<()> {
     observer.event(&Event::Started(blob.clone()));
+    if is_special(path).await {
+        return pour(store, blob, path, observer).await;
+    }
     let mut part = Part::open(path).await?;
     let kept = part.resume(blob).await?;
     let wrong = match part.fetch(store, blob, kept, observer).await {
@@ -52,6 +55,30 @@ pub async fn download(
         }
         Err(error) => Err(part.kept(error).await),
     }
+}
+
+/// Whether there is a pipe or a device, in whose place no file is put.
+async fn is_special(path: &Path) -> bool {
+    let there = fs::metadata(path).await;
+    there.is_ok_and(|there| !there.is_file() && !there.is_dir())
+}
+
+/// Downloads `blob` into a pipe or a device, which has it before it is verified.
+async fn pour(
+    store: &Arc<dyn Store>,
+    blob: &Descriptor,
+    path: &Path,
+    observer: &dyn Observer,
+) -> Result<()> {
+    let opened = fs::OpenOptions::new().write(true).open(path).await;
+    let mut special = Part {
+        file: opened.map_err(|error| Error::io(path, error))?,
+        path: path.to_owned(),
+    };
+    let nothing = Verifier::new(blob);
+    special.fetch(store, blob, nothing, observer).await?;
+    observer.event(&Event::Done(blob.clone(), Moved::Sent));
+    Ok(())
 }
 
 fn is_wrong(error: &Error) -> bool {
@@ -160,11 +187,12 @@ impl Part {
             told(chunk.len() as u64);
         }
         file.flush().await.map_err(failed)?;
-        file.get_ref().sync_all().await.map_err(failed)?;
         verifier.finish()
     }
 
     async fn finish(self, path: &Path, blob: &Descriptor, observer: &dyn Observer) -> Result<()> {
+        let synced = self.file.sync_all().await;
+        synced.map_err(|error| self.failed(error))?;
         let renamed = fs::rename(&self.path, path).await;
         renamed.map_err(|error| Error::io(path, error))?;
         observer.event(&Event::Done(blob.clone(), Moved::Sent));

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use dockhand_client::{Client, ErrorKind, Repository, Retries, Store, Timeouts};
+use dockhand_client::{Client, ErrorKind, FileSource, Repository, Retries, Store, Timeouts};
 
 use crate::peer::{Answer, Intake, Peer, Script, Seen, layer, send, small_image, tagged};
 use crate::registry::Registry;
@@ -229,6 +229,11 @@ async fn a_source_that_breaks_is_no_fault_of_the_registry() {
     assert_eq!(error.kind(), ErrorKind::SizeMismatch, "{error}");
     assert_eq!(peer.count("POST *"), 1);
     assert!(peer.repository().manifest(&tagged("1")).await.is_err());
+    // Nor is one that has nothing, which another session would not change.
+    let missing = Arc::new(FileSource::new("there/is/no/such/file"));
+    let put = peer.repository().put_blob(&blob, missing, None).await;
+    assert_eq!(put.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(peer.count("POST *"), 2);
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod faults_uploads;
 mod faults_waits;
 mod filesystem;
 mod filesystem_unpack;
+mod handles;
 mod peer;
 mod quirks_content;
 mod quirks_errors;

@@ -41,8 +41,6 @@ pub(crate) fn named(store: &dyn Store, reference: &Reference) -> String {
 pub(crate) struct Created {
     /// The place.
     pub store: Arc<dyn Store>,
-    /// The repository that it is, when it is one of a registry.
-    pub repository: Option<Repository>,
     /// Under which tags to write; none to write by digest alone.
     pub tags: Vec<Tag>,
     /// What is written must have this digest.
@@ -208,7 +206,6 @@ impl Session {
         replace::check(&meant.place, &tags, replace).await?;
         Ok(Created {
             store,
-            repository: meant.repository(),
             tags,
             digest: meant.place.image_ref().and_then(|image| image.digest),
         })
@@ -234,7 +231,6 @@ impl Session {
         replace::check(&meant.place, tags, replace).await?;
         Ok(Created {
             store: meant.place.create(&meant.registries()).await?.0,
-            repository: meant.repository(),
             tags: Vec::new(),
             digest: None,
         })

@@ -31,6 +31,13 @@ fn a_blob_goes_in_and_comes_out() {
             .success()
     );
     assert!(at(&["blob", "head", &other]).status.success());
+    // Some registries look for it by themselves.
+    let third = format!("{host}/third@{digest}");
+    assert!(at(&["blob", "mount", &third]).status.success());
+    assert!(at(&["blob", "head", &third]).status.success());
+    let none = format!("{host}/third@sha256:{}", "0".repeat(64));
+    let output = at(&["blob", "mount", &none, "--from", "app"]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
     assert!(at(&["blob", "rm", &blob]).status.success());
     assert_eq!(at(&["blob", "head", &blob]).status.code(), Some(3));
     // Content that is not what was named is not sent at all.
@@ -94,10 +101,28 @@ fn an_image_is_whole_or_not() {
     lying["config"]["size"] = 3.into();
     put("lying", &lying);
     let lying = format!("{host}/app:lying");
-    for line in [&["validate", &lying][..], &["cp", &lying, "oci:out"]] {
-        let output = run(folder.path(), line);
-        assert_eq!(output.status.code(), Some(7), "{line:?}");
-    }
+    let output = run(folder.path(), &["validate", &lying]);
+    assert_eq!(output.status.code(), Some(7), "{}", text(&output.stderr));
+    let output = run(folder.path(), &["cp", &lying, "oci:out"]);
+    assert!(!output.status.success() && output.stdout.is_empty());
+    let output = run(folder.path(), &["exists", "oci:out:lying"]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_pipe_is_written_to_and_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Serving::start(folder.path(), &[]);
+    let blob = format!("{}/app@{}", server.host(), server.push(b"some bytes"));
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let read = pipe.clone();
+    let reader = std::thread::spawn(move || fs::read(read).unwrap());
+    let output = run(folder.path(), &["blob", "get", &blob, "-o", "pipe"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(reader.join().unwrap(), b"some bytes");
+    assert!(!fs::metadata(&pipe).unwrap().is_file());
 }
 
 #[test]

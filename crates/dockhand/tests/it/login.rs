@@ -351,3 +351,40 @@ fn variables_are_for_one_registry_unless_they_name_it() {
         told(&copy)
     );
 }
+
+#[test]
+fn whoami_tells_who_is_asked_for_and_whether_that_one_is_let_in() {
+    let home = tempfile::tempdir().unwrap();
+    let registry = Guarded::start(false);
+    let host = registry.host.as_str();
+    let nobody = run(home.path(), &["whoami", host]);
+    assert_eq!(nobody.status.code(), Some(4), "{}", told(&nobody));
+    let hint = format!("dockhand login {host}");
+    assert!(told(&nobody).contains(&hint), "{}", told(&nobody));
+    let login = ["login", host, "-u", "me", "-p", "secret"];
+    assert!(run(home.path(), &login).status.success());
+    let me = run(home.path(), &["whoami", host]);
+    assert_eq!(text(&me.stdout), "me\n", "{}", told(&me));
+    let me = run(home.path(), &["whoami", &format!("{host}/a/b"), "--json"]);
+    let me: Value = serde_json::from_slice(&me.stdout).unwrap();
+    assert_eq!(
+        (&me["kind"], &me["checked"]),
+        (&"password".into(), &true.into())
+    );
+    assert!(
+        me["place"].as_str().unwrap().ends_with("config.json"),
+        "{me}"
+    );
+    let wrong = run(home.path(), &["whoami", host, "-u", "you", "-p", "canary"]);
+    assert_eq!(wrong.status.code(), Some(4), "{}", told(&wrong));
+    assert!(!told(&wrong).contains("canary"), "{}", told(&wrong));
+    // Where nobody is asked who he is, nothing was checked.
+    let open = crate::peer::Peer::start(|_| crate::peer::json(200, &serde_json::json!({})));
+    let asked = run(home.path(), &["whoami", &open.host, "-u", "me", "-p", "x"]);
+    assert_eq!(text(&asked.stdout), "me\n", "{}", told(&asked));
+    assert!(
+        text(&asked.stderr).contains("were not checked"),
+        "{}",
+        told(&asked)
+    );
+}

@@ -120,3 +120,20 @@ fn archives_go_through_pipes() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert_eq!(bench.ok(&["digest", &target]).trim(), index);
 }
+
+#[test]
+fn a_layer_that_is_missing_is_named_and_nothing_is_pushed() {
+    let bench = Bench::new();
+    let (_, children) = bench.index("app:1");
+    bench.ok(&["pull", "%/app:1", "-o", "there"]);
+    let manifest = format!("%/app@{}", children[0]);
+    let manifest = bench.json(&["manifest", &manifest]);
+    let layer = manifest["manifest"]["layers"][0]["digest"]
+        .as_str()
+        .unwrap();
+    let blob = layer.replace(':', "/");
+    std::fs::remove_file(bench.path().join("there/blobs").join(blob)).unwrap();
+    let error = bench.fails(3, &["push", "there", "%/other:1"]);
+    assert!(error.contains(layer), "{error}");
+    bench.fails(3, &["exists", "%/other:1"]);
+}

@@ -62,6 +62,7 @@ impl Authority {
             folder,
             certificate: certificate.der().clone(),
             key: key.serialize_der(),
+            root: certificate.der().clone(),
         }
     }
 
