@@ -142,7 +142,7 @@ async fn extensions_are_asked_for_where_the_specification_has_them() {
 async fn warnings_and_limits_are_told() {
     let script = Script::new().on("GET /v2/", |_| {
         Answer::json(200, &json!({}))
-            .header("warning", "299 - \"this image is old, and \"")
+            .header("warning", "299 - \"this image is old; and\"")
             .header("warning", "299 - \"so are you\"")
             .header("ratelimit-limit", "100;w=21600")
             .header("ratelimit-remaining", "76;w=21600")
@@ -152,7 +152,7 @@ async fn warnings_and_limits_are_told() {
     let client =
         dockhand_client::Client::with_observer(peer.connection(), Arc::clone(&watch) as _).unwrap();
     client.ping().await.unwrap();
-    assert_eq!(watch.warnings(), ["this image is old, and ", "so are you"]);
+    assert_eq!(watch.warnings(), ["this image is old; and", "so are you"]);
     let limits = watch.events().into_iter().find_map(|event| match event {
         Event::RateLimit {
             host,
