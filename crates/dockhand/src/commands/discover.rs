@@ -72,9 +72,10 @@ impl Verb for Discover {
             referrers,
         };
         if answer.referrers.is_empty() {
-            let of = match kind {
-                Some(kind) => format!(" of type {kind}"),
-                None => String::new(),
+            let of = match (&filter.artifact_type, filter.annotations.is_empty()) {
+                (Some(kind), _) => format!(" of type {kind}"),
+                (None, false) => " with these annotations".to_owned(),
+                (None, true) => String::new(),
             };
             session.note(&format!("nothing{of} refers to {}", answer.name));
         }

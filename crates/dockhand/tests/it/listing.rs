@@ -21,8 +21,8 @@ fn lists_come_as_csv() {
     let csv = |line: &[&str]| bench.ok(&[line, &["--output", "csv"]].concat());
     let size = image["size"].as_u64().unwrap();
     let expected = format!(
-        "tag,reference,digest,mediaType,size\n\
-         1,{app}:1,{digest},{MANIFEST},{size}\n2,{app}:2,{digest},{MANIFEST},{size}\n"
+        "tag,reference,digest,kind,mediaType,size\n\
+         1,{app}:1,{digest},image,{MANIFEST},{size}\n2,{app}:2,{digest},image,{MANIFEST},{size}\n"
     );
     assert_eq!(csv(&["ls", "%/app", "--digests"]), expected);
     assert_eq!(
