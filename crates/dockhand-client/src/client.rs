@@ -72,16 +72,28 @@ impl Client {
     ///
     /// Specification: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#determining-support>
     pub async fn ping(&self) -> Result<Ping> {
+        self.knock("ping the registry").await
+    }
+
+    /// The same, to see whether the registry takes the credentials of this connection.
+    ///
+    /// # Errors
+    /// As [`Client::ping`].
+    pub async fn check_credentials(&self) -> Result<Ping> {
+        self.knock("check the credentials").await
+    }
+
+    async fn knock(&self, doing: &str) -> Result<Ping> {
         let begun = Instant::now();
         let url = self.http.connection.base.endpoint(&Endpoint::Base)?;
-        let request = Request::new(Method::GET, url, "ping the registry").whole(ANSWER_MAX);
+        let request = Request::new(Method::GET, url, doing).whole(ANSWER_MAX);
         let answer = self.http.send(&request).await?;
         let took = begun.elapsed();
         let text = |name: &str| answer.header(name).map(str::to_owned);
         let (api_version, server) = (text("docker-distribution-api-version"), text("server"));
         let driver = crate::capabilities::driver(&self.host(), answer.headers());
         if !answer.is_registry() {
-            self.refuse_page(answer).await?;
+            self.refuse_page(answer, doing).await?;
         }
         Ok(Ping {
             host: self.host(),
@@ -94,13 +106,13 @@ impl Client {
     }
 
     /// Whether an answer without the marks of a registry may still be one: an empty body may.
-    async fn refuse_page(&self, answer: Answer) -> Result<()> {
+    async fn refuse_page(&self, answer: Answer, doing: &str) -> Result<()> {
         let body = answer.bytes(ANSWER_MAX).await?;
         if body.trim_ascii().is_empty() || body.trim_ascii() == b"{}" {
             return Ok(());
         }
         let error = Error::new(ErrorKind::Protocol, "what answers there is no registry");
-        Err(error.doing("ping the registry").at(self.host()))
+        Err(error.doing(doing).at(self.host()))
     }
 
     /// The repositories, as far as this connection may see them; not every registry tells.

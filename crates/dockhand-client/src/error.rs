@@ -114,7 +114,17 @@ impl Error {
             std::io::ErrorKind::NotFound => ErrorKind::NotFound,
             _ => ErrorKind::Io,
         };
-        Self::new(kind, format!("{}: {error}", path.as_ref().display())).with_source(error)
+        let path = path.as_ref().display();
+        let message = match error.kind() {
+            std::io::ErrorKind::NotFound => format!("{path} is not there"),
+            std::io::ErrorKind::AlreadyExists => format!("{path} is there already"),
+            std::io::ErrorKind::NotADirectory => format!("{path} is no folder"),
+            std::io::ErrorKind::IsADirectory => format!("{path} is a folder"),
+            std::io::ErrorKind::PermissionDenied => format!("{path}: permission denied"),
+            std::io::ErrorKind::StorageFull => format!("{path}: no space is left on the disk"),
+            _ => format!("{path}: {error}"),
+        };
+        Self::new(kind, message).with_source(error)
     }
 
     /// With what was tried, unless an inner call already said: `pull the manifest of team/app:1`.

@@ -440,8 +440,11 @@ auth = { username = 'you', password = 'canary' }
             "b.example",
             "connection \"b\": not looked at: it asks as nobody",
         ),
-        ("c.example", "what was given: used: password of you"),
-        ("d.example", "DOCKHAND_PASSWORD_D_EXAMPLE: not there"),
+        (
+            "c.example",
+            "1. what was given (-u, -p): used: password of you",
+        ),
+        ("d.example", "1. what was given (-u, -p): not there"),
     ] {
         let settings = connections.for_host(host).unwrap();
         let told = settings.explain(None).await.unwrap().to_string();

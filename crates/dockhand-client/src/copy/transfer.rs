@@ -11,7 +11,7 @@ use super::graph::Graph;
 use super::source::{Counted, Early};
 use super::{Copied, CopyOptions};
 use crate::store::{Store, StoreBlob};
-use crate::{BlobSource, Error, Event, Moved, Result};
+use crate::{BlobSource, Error, Event, Moved, RawManifest, Result};
 
 /// Blobs from this size on take few lanes: their bytes are what takes time, and each holds buffers.
 const BIG: u64 = 8 * 1024 * 1024;
@@ -68,16 +68,27 @@ pub(super) async fn graph(
     for level in below {
         let put = stream::iter(level.iter().map(Ok));
         put.try_for_each_concurrent(MANIFEST_LANES.min(limit), |child| {
-            to.put_manifest(child, &[])
+            put_manifest(to, child, &[], options)
         })
         .await?;
     }
     for root in top {
-        to.put_manifest(root, tags).await?;
-        let done = Event::Done(root.descriptor(), Moved::Sent);
-        options.observer.event(&done);
+        put_manifest(to, root, tags, options).await?;
     }
     copied.manifests += graph.manifests().count() as u64;
+    Ok(())
+}
+
+async fn put_manifest(
+    to: &Arc<dyn Store>,
+    manifest: &RawManifest,
+    tags: &[Tag],
+    options: &CopyOptions,
+) -> Result<()> {
+    let told = manifest.descriptor();
+    options.observer.event(&Event::Started(told.clone()));
+    to.put_manifest(manifest, tags).await?;
+    options.observer.event(&Event::Done(told, Moved::Sent));
     Ok(())
 }
 

@@ -28,6 +28,7 @@ impl Explanation {
         outcome: Outcome,
     ) -> Self {
         let step = Step {
+            number: None,
             place,
             key: None,
             outcome,
@@ -51,6 +52,10 @@ impl Explanation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Step {
+    /// Which of the steps of the walk it belongs to, from 1 on, as the documentation numbers them. Places
+    /// of one number are looked at together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<u8>,
     /// The flags, the variable, the file, or the helper with the file that names it.
     pub place: String,
     /// The key in it that fits.
@@ -83,7 +88,7 @@ pub enum Outcome {
         /// Whose it is, when it says so.
         user: Option<String>,
     },
-    /// It fits, but one before it is used already. A helper was not even asked.
+    /// It fits, but another one is used already: one before it, or of one step the closer. A helper was not even asked.
     Shadowed,
     /// It is not looked at.
     Skipped {
@@ -145,7 +150,7 @@ impl fmt::Display for Outcome {
                 write!(f, "used: {kind}")?;
                 user.iter().try_for_each(|user| write!(f, " of {user}"))
             }
-            Self::Shadowed => f.write_str("not used: one before it is"),
+            Self::Shadowed => f.write_str("not used: another one is"),
             Self::Skipped { why } => write!(f, "not looked at: {why}"),
         }
     }
@@ -153,6 +158,7 @@ impl fmt::Display for Outcome {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        { self.number.iter() }.try_for_each(|number| write!(f, "{number}. "))?;
         f.write_str(&self.place)?;
         self.key.iter().try_for_each(|key| write!(f, " [{key}]"))?;
         write!(f, ": {}", self.outcome)

@@ -324,15 +324,18 @@ async fn the_walk_is_told_without_secrets() {
     let root = home.0.path().display().to_string();
     let text = told.to_string().replace(&root, "~");
     let expected = "\
-DOCKHAND_PASSWORD_R_EXAMPLE: not there
-DOCKHAND_PASSWORD: cannot be used: DOCKHAND_USERNAME is not set
-DOCKER_AUTH_CONFIG: not there
-~/.dockercfg: not there
-~/.config/containers/auth.json [r.example/x]: cannot be used: its `auth` is not the base64 of USER:PASSWORD
-docker-credential-fake, named by ~/.docker/config.json [r.example]: nothing for this registry
-~/.docker/config.json [r.example]: an entry without a credential
-~/.config/containers/auth.json [r.example]: used: password of me
-~/.netrc [r.example]: not used: one before it is
+1. what was given (-u, -p): not there
+2. a file that was named (--authfile): not there
+3. DOCKHAND_PASSWORD_R_EXAMPLE: not there
+4. DOCKHAND_PASSWORD: cannot be used: DOCKHAND_USERNAME is not set
+5. DOCKER_AUTH_CONFIG: not there
+6. REGISTRY_AUTH_FILE: not there
+7. docker-credential-fake, named by ~/.docker/config.json [r.example]: nothing for this registry
+7. ~/.docker/config.json [r.example]: an entry without a credential
+7. ~/.config/containers/auth.json [r.example/x]: cannot be used: its `auth` is not the base64 of USER:PASSWORD
+7. ~/.config/containers/auth.json [r.example]: used: password of me
+7. ~/.dockercfg: not there
+8. ~/.netrc [r.example]: not used: another one is
 ";
     assert_eq!(text, expected);
     assert_eq!(told.used().unwrap().key.as_deref(), Some("r.example"));

@@ -11,6 +11,9 @@ use super::key::Key;
 use super::{Chain, entry, file, netrc};
 use crate::{Credential, Result};
 
+/// The flags of the command, or what a connection of the configuration says.
+const GIVEN: &str = "what was given (-u, -p)";
+
 /// What a credential is looked for.
 pub(super) struct Walk<'a> {
     chain: &'a Chain,
@@ -18,6 +21,8 @@ pub(super) struct Walk<'a> {
     repository: Option<&'a RepoName>,
     /// What was looked at so far.
     pub(super) steps: Vec<Step>,
+    /// Which step of the walk this is, as docs/connections.md numbers them.
+    number: u8,
     /// What was found.
     pub(super) found: Option<Credential>,
     /// What a person should hear even when all goes well.
@@ -45,6 +50,7 @@ impl<'a> Walk<'a> {
             key: Key::parse(host),
             repository,
             steps: Vec::new(),
+            number: 0,
             found: None,
             warnings: Vec::new(),
         }
@@ -52,23 +58,34 @@ impl<'a> Walk<'a> {
 
     /// Looks at every place. A file that is not what it should be ends it.
     pub(super) async fn walk(&mut self) -> Result<()> {
-        if let Some(credential) = &self.chain.given {
-            self.offer("what was given", None, Ok(Some(credential.clone())));
+        self.number = 1;
+        match &self.chain.given {
+            Some(credential) => self.offer(GIVEN, None, Ok(Some(credential.clone()))),
+            None => self.step(GIVEN, None, Outcome::Absent),
         }
+        self.number = 2;
         if let Some(path) = &self.chain.authfile {
             self.files(&[Place::named(path.clone())], true).await?;
+            self.number = 3;
             self.step("everything else", None, alone("the file that was named"));
             return Ok(());
         }
+        self.step("a file that was named (--authfile)", None, Outcome::Absent);
         self.variables();
+        self.number = 5;
         self.inline().await?;
+        self.number = 6;
         if let Some(path) = self.chain.environment.path("REGISTRY_AUTH_FILE") {
             self.files(&[Place::named(path)], true).await?;
+            self.number = 7;
             self.step("everything else", None, alone("REGISTRY_AUTH_FILE"));
             return Ok(());
         }
+        self.step("REGISTRY_AUTH_FILE", None, Outcome::Absent);
+        self.number = 7;
         let places = Place::all(&self.chain.environment);
         self.files(&places, false).await?;
+        self.number = 8;
         self.netrc().await;
         Ok(())
     }
@@ -77,7 +94,8 @@ impl<'a> Walk<'a> {
     fn variables(&mut self) {
         let environment = &self.chain.environment;
         let ending = format!("_{}", self.key.variable());
-        for ending in [ending.as_str(), ""] {
+        for (number, ending) in [(3, ending.as_str()), (4, "")] {
+            self.number = number;
             let name = format!("DOCKHAND_USERNAME{ending}");
             let secret = format!("DOCKHAND_PASSWORD{ending}");
             let pair = (environment.text(&name), environment.text(&secret));
@@ -145,10 +163,14 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// These files together: the closest key wins, of equals the one in the earlier file.
+    /// These files together: the closest key wins, of equals the one in the earlier file. They are told in
+    /// the order of the files.
     async fn files(&mut self, places: &[Place], alone: bool) -> Result<()> {
+        let first = self.steps.len();
+        // Of each step that comes here, the file.
+        let mut told = Vec::new();
         let mut candidates = Vec::new();
-        for place in places {
+        for (at, place) in places.iter().enumerate() {
             let shown = place.path.display().to_string();
             let file = match place.read().await {
                 Ok(Some(file)) => file,
@@ -157,24 +179,32 @@ impl<'a> Walk<'a> {
                         self.warn(format!("{shown} is not there"));
                     }
                     self.step(&shown, None, Outcome::Absent);
+                    told.push(at);
                     continue;
                 }
                 Err(error) => {
                     self.unreadable(&place.path, error)?;
+                    told.push(at);
                     continue;
                 }
             };
             let found = self.candidates(&shown, &file, place.dialect);
             if found.is_empty() {
                 self.step(&shown, None, Outcome::NoEntry);
+                told.push(at);
             }
-            candidates.extend(found);
+            candidates.extend(found.into_iter().map(|candidate| (at, candidate)));
         }
         // The sort is stable, so equals stay in the order of their files.
-        candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.fit));
-        for candidate in candidates {
+        candidates.sort_by_key(|(_, candidate)| std::cmp::Reverse(candidate.fit));
+        for (at, candidate) in candidates {
             self.consider(candidate).await;
+            told.push(at);
         }
+        let steps = self.steps.split_off(first);
+        let mut steps: Vec<(usize, Step)> = told.into_iter().zip(steps).collect();
+        steps.sort_by_key(|(at, _)| *at);
+        self.steps.extend(steps.into_iter().map(|(_, step)| step));
         Ok(())
     }
 
@@ -299,6 +329,7 @@ impl<'a> Walk<'a> {
 
     fn step(&mut self, place: &str, key: Option<&str>, outcome: Outcome) {
         self.steps.push(Step {
+            number: Some(self.number),
             place: place.to_owned(),
             key: key.map(str::to_owned),
             outcome,

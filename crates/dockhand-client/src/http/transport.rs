@@ -92,7 +92,10 @@ impl Http {
         let took = begun.elapsed();
         let status = answered.as_ref().map(reqwest::Response::status).ok();
         if self.connection.logging >= LevelFilter::DEBUG {
-            tracing::debug!(method = %request.method, host = url.host_str(), path = url.path(), ?status, ?took);
+            let host = url.authority();
+            let status =
+                status.map_or_else(|| "none".to_owned(), |status| status.as_str().to_owned());
+            tracing::debug!(method = %request.method, host, path = url.path(), %status, ?took);
         }
         Ok(Answer {
             response: answered?,
