@@ -10,7 +10,9 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 use dockhand_client::RATE_MIN;
 use http::{HeaderName, HeaderValue};
-use jiff::SignedDuration;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
 // No doc comments on these structs: clap would take them for the help of the command.
@@ -37,12 +39,16 @@ pub(crate) struct Access {
         env = "DOCKHAND_CONNECTION"
     )]
     pub connection: Option<String>,
-    /// Speak HTTP without TLS
-    #[arg(long, global = true, env = "DOCKHAND_PLAIN_HTTP", value_parser = FalseyValueParser::new())]
-    pub plain_http: bool,
+    /// Speak HTTP without TLS; with =false only TLS, to this machine too, which else is tried without first
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", env = "DOCKHAND_PLAIN_HTTP", value_parser = switch)]
+    pub plain_http: Option<Switch>,
     /// Accept any TLS certificate
-    #[arg(long, global = true, env = "DOCKHAND_INSECURE", value_parser = FalseyValueParser::new())]
-    pub insecure: bool,
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", env = "DOCKHAND_INSECURE", value_parser = switch)]
+    pub insecure: Option<Switch>,
+    // As skopeo and podman say it.
+    /// With =false as --insecure
+    #[arg(long, global = true, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = switch)]
+    pub tls_verify: Option<Switch>,
     /// Certificate authorities to trust besides the system's, PEM
     #[arg(long, global = true, value_name = "FILE", env = "DOCKHAND_CA_FILE")]
     pub ca_file: Vec<PathBuf>,
@@ -66,12 +72,44 @@ pub(crate) struct Access {
     pub username: Option<String>,
     /// Password; others on this machine can see it, so rather use --password-stdin [env:
     /// DOCKHAND_PASSWORD]
-    #[arg(short, long, global = true, value_name = "SECRET", value_parser = secret)]
+    #[arg(short, long, global = true, value_name = "SECRET", value_parser = password)]
     pub password: Option<SecretString>,
     /// Read the password from standard input
     #[arg(long, global = true, conflicts_with = "password")]
     pub password_stdin: bool,
+    // As skopeo and podman say it.
+    /// --username and --password in one
+    #[arg(long, global = true, hide = true, value_name = "USER:PASSWORD", value_parser = credentials, conflicts_with_all = ["username", "password", "password_stdin"])]
+    pub creds: Option<Credentials>,
 }
+
+impl Access {
+    /// Whether it was said to do without TLS, or never to.
+    pub(crate) fn is_plain(&self) -> Option<bool> {
+        self.plain_http.and_then(|said| said.0)
+    }
+
+    /// Whether any certificate will do.
+    pub(crate) fn is_insecure(&self) -> bool {
+        let said = |switch: Option<Switch>| switch.and_then(|said| said.0);
+        said(self.insecure).unwrap_or_default() || said(self.tls_verify) == Some(false)
+    }
+
+    /// Takes what is said in one word apart.
+    pub(crate) fn settle(&mut self) {
+        if let Some(Credentials(user, password)) = self.creds.take() {
+            (self.username, self.password) = (Some(user), Some(password));
+        }
+    }
+}
+
+/// Yes, no, or nothing: an environment variable may be empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Switch(pub Option<bool>);
+
+/// A user name and a password, which does not print.
+#[derive(Clone, Debug)]
+pub(crate) struct Credentials(pub String, pub SecretString);
 
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Patience")]
@@ -80,7 +118,13 @@ pub(crate) struct Patience {
     #[arg(short, long, global = true, visible_alias = "concurrency", value_name = "N", env = "DOCKHAND_JOBS", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
     /// How often to try again what may work later [default: 5]
-    #[arg(long, global = true, value_name = "N", env = "DOCKHAND_RETRIES")]
+    #[arg(
+        long,
+        global = true,
+        alias = "retry-times",
+        value_name = "N",
+        env = "DOCKHAND_RETRIES"
+    )]
     pub retries: Option<u32>,
     /// How long to wait for a connection, an answer, or the next byte: 20s, 2m [default: 10s, 60s, 30s]
     #[arg(long, global = true, value_name = "TIME", env = "DOCKHAND_TIMEOUT", value_parser = pause)]
@@ -197,6 +241,38 @@ fn header(text: &str) -> Result<Header, String> {
     Ok(Header(name, value))
 }
 
+pub(crate) fn switch(text: &str) -> Result<Switch, String> {
+    Ok(Switch(match text.to_ascii_lowercase().as_str() {
+        "" => None,
+        "true" | "yes" | "on" | "1" | "t" | "y" => Some(true),
+        "false" | "no" | "off" | "0" | "f" | "n" => Some(false),
+        _ => return Err("write true or false".to_owned()),
+    }))
+}
+
+pub(crate) fn credentials(text: &str) -> Result<Credentials, String> {
+    match text.split_once(':') {
+        Some((user, password)) if !user.is_empty() => {
+            let password = SecretString::from(password.to_owned());
+            Ok(Credentials(user.to_owned(), password))
+        }
+        _ => Err("write USER:PASSWORD".to_owned()),
+    }
+}
+
+/// A password; regctl means the platform by -p.
+fn password(text: &str) -> Result<SecretString, String> {
+    const SYSTEMS: [&str; 4] = ["linux", "windows", "darwin", "freebsd"];
+    match text.split_once('/') {
+        Some((system, rest)) if SYSTEMS.contains(&system) && !rest.is_empty() => Err(
+            "this looks like a platform, and -p is the password; write --platform, or give such a \
+             password with --password-stdin"
+                .to_owned(),
+        ),
+        _ => Ok(SecretString::from(text.to_owned())),
+    }
+}
+
 pub(crate) fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
     Ok(SecretString::from(text.to_owned()))
 }
@@ -218,6 +294,19 @@ pub(crate) fn pause(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => Err("it must be longer than nothing".to_owned()),
         pause => Ok(pause),
+    }
+}
+
+/// `2026-11-01T12:00:00Z`, or `2026-11-01` for its beginning in UTC.
+pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
+    let wrong = || format!("{text:?} is no time; write 2026-11-01T12:00:00Z or 2026-11-01");
+    match text.parse::<Timestamp>() {
+        Ok(moment) => Ok(moment),
+        Err(_) => {
+            let date: Date = text.parse().map_err(|_| wrong())?;
+            let begin = date.to_zoned(TimeZone::UTC).map_err(|_| wrong())?;
+            Ok(begin.timestamp())
+        }
     }
 }
 
@@ -243,6 +332,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn switches_and_passwords() {
+        for (text, said) in [("true", Some(true)), ("0", Some(false)), ("", None)] {
+            assert_eq!(switch(text), Ok(Switch(said)), "{text}");
+        }
+        assert!(switch("maybe").is_err());
+        assert!(password("linux/arm64").is_err());
+        assert!(password("linux").is_ok() && password("a/b").is_ok());
+        assert!(credentials("me:a:b").is_ok() && credentials("me").is_err());
+    }
+
+    #[test]
     fn lengths_of_time() {
         for (text, seconds) in [
             ("0", 0),
@@ -256,6 +356,15 @@ mod tests {
         for text in ["", "soon", "30", "-5s", "5 parsecs"] {
             assert!(duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn moments() {
+        for (text, seconds) in [("1970-01-02", 86_400), ("1970-01-01T01:00:00+01:00", 0)] {
+            let read = moment(text).unwrap();
+            assert_eq!(read.as_second(), seconds, "{text}");
+        }
+        assert!(moment("yesterday").is_err());
     }
 
     #[test]

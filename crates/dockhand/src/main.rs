@@ -5,6 +5,7 @@
 
 mod commands;
 mod flags;
+mod help;
 mod image;
 mod logging;
 mod ordered;
@@ -16,6 +17,7 @@ mod rewriting;
 mod session;
 mod tags;
 mod transfer;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -36,25 +38,22 @@ const EXIT_CODES: &str = "Exit codes:
     max_term_width = 100,
     propagate_version = true
 )]
-#[command(after_help = EXIT_CODES)]
 struct Cli {
+    #[command(flatten)]
+    flags: flags::Flags,
     #[command(subcommand)]
     command: commands::Command,
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().command.run() {
+    let words: Vec<_> = std::env::args_os().collect();
+    let cli = match usage::read(&words) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    let form = cli.flags.show.form();
+    match cli.command.run(cli.flags) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_line_makes_sense() {
-        super::Cli::command().debug_assert();
+        Err(failure) => failure.report(form),
     }
 }

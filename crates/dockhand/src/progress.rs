@@ -53,14 +53,14 @@ impl Progress {
     /// Something that a person should know, on a line of its own.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet && !matches!(self.teller, Teller::Events(_)) {
-            self.tell(text);
+            self.tell(&printable(text));
         }
     }
 
-    /// Something that must be known, however quiet it is to be.
+    /// Something that must be known, however quiet it is to be; what others wrote is printable in it.
     pub(crate) fn tell(&self, text: &str) {
         let write = || {
-            let _ = writeln!(anstream::stderr().lock(), "{}", printable(text));
+            let _ = writeln!(anstream::stderr().lock(), "{text}");
         };
         match &self.teller {
             Teller::Bars(bars) => bars.suspend(write),
@@ -72,6 +72,14 @@ impl Progress {
     pub(crate) fn clear(&self) {
         if let Teller::Bars(bars) = &self.teller {
             bars.clear();
+        }
+    }
+
+    /// Nothing more comes; the command exits with `code`.
+    pub(crate) fn finish(&self, code: u8) {
+        self.clear();
+        if let Teller::Events(events) = &self.teller {
+            events.finish(code);
         }
     }
 

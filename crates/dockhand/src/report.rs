@@ -5,11 +5,15 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use dockhand_client::ErrorKind;
+use serde::Serialize;
 
+use crate::flags::Form;
+use crate::output::printable;
 use crate::session::Session;
 
 /// What kind of failure it was; the kind decides the exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) enum Kind {
     /// Who reads the output has seen enough of it; that is none.
     Unread,
@@ -76,6 +80,19 @@ pub(crate) struct Failure {
     /// Empty when the exit code says all.
     message: String,
     hint: Option<String>,
+    /// Whether the hint goes on the line of the message.
+    joined: bool,
+}
+
+/// A failure for programs; its form is documented in docs/commands.md.
+#[derive(Serialize)]
+struct Told<'a> {
+    event: &'static str,
+    code: u8,
+    kind: Kind,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
 }
 
 impl Failure {
@@ -100,6 +117,7 @@ impl Failure {
             kind,
             message: message.into(),
             hint: None,
+            joined: false,
         }
     }
 
@@ -114,7 +132,7 @@ impl Failure {
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        (self.hint, self.joined) = (Some(hint.into()), false);
         self
     }
 
@@ -132,6 +150,10 @@ impl Failure {
             self.message = format!("{name}: {}", self.message);
         }
         self
+    }
+
+    pub(crate) fn exit_code(&self) -> u8 {
+        self.kind.exit_code()
     }
 
     /// What comes of doing `many` things of which some failed: the failures are told, and one is left to
@@ -164,23 +186,55 @@ impl Failure {
 
     /// Says what failed, beside other things that go on.
     pub(crate) fn tell(self, session: &Session) {
-        session.tell(&format!("error: {}", self.message));
-        if let Some(hint) = self.hint {
-            session.tell(&format!("hint: {hint}"));
-        }
+        let text = match session.output.is_json() {
+            true => self.json(),
+            false => self.text(false),
+        };
+        session.tell(text.trim_end());
     }
 
     /// Prints the failure and gives its exit code.
-    pub(crate) fn report(self) -> ExitCode {
-        let mut out = anstream::stderr().lock();
+    pub(crate) fn report(self, form: Form) -> ExitCode {
         if !self.message.is_empty() {
-            let message = crate::output::printable(&self.message);
-            let _ = writeln!(out, "\x1b[1;31merror\x1b[0m: {message}");
+            let text = match form {
+                Form::Json => self.json(),
+                Form::Text | Form::Csv => self.text(true),
+            };
+            let _ = anstream::stderr().lock().write_all(text.as_bytes());
         }
-        if let Some(hint) = self.hint {
-            let _ = writeln!(out, "hint: {hint}");
+        ExitCode::from(self.exit_code())
+    }
+
+    fn json(&self) -> String {
+        let told = Told {
+            event: "error",
+            code: self.exit_code(),
+            kind: self.kind,
+            message: &self.message,
+            hint: self.hint.as_deref(),
+        };
+        serde_json::to_string(&told).unwrap_or_default() + "\n"
+    }
+
+    /// A line for the failure, more where its message has some, and one for the hint.
+    fn text(&self, coloured: bool) -> String {
+        let head = match coloured {
+            true => "\x1b[1;31merror\x1b[0m",
+            false => "error",
+        };
+        let mut lines = self.message.trim_end().lines().map(printable);
+        let first = lines.next().unwrap_or_default();
+        let mut text = format!("{head}: {first}");
+        for line in lines {
+            // So that no line of others begins as ours do.
+            text.push_str("\n  ");
+            text.push_str(&line);
         }
-        ExitCode::from(self.kind.exit_code())
+        match &self.hint {
+            Some(hint) if self.joined => text + "; " + &printable(hint) + "\n",
+            Some(hint) => text + "\nhint: " + &printable(hint) + "\n",
+            None => text + "\n",
+        }
     }
 }
 
@@ -192,7 +246,17 @@ impl From<dockhand_client::Error> for Failure {
             tracing::info!("caused by: {cause}");
             next = cause.source();
         }
-        Self::plain(Kind::of(error.kind()), error.to_string())
+        let text = error.to_string();
+        let hint = error.hint().map(str::to_owned);
+        let own = hint
+            .as_ref()
+            .and_then(|hint| text.strip_suffix(hint.as_str()));
+        let own = own.and_then(|own| own.strip_suffix("; "));
+        let mut failure = Self::plain(Kind::of(error.kind()), own.unwrap_or(&text));
+        if own.is_some() {
+            (failure.hint, failure.joined) = (hint, true);
+        }
+        failure
     }
 }
 

@@ -24,7 +24,7 @@ use crate::progress::Progress;
 use crate::report::{Failure, Kind};
 
 pub(crate) use access::{Side, Twins, read_secret};
-pub(crate) use drive::{Verb, With};
+pub(crate) use drive::{Verb, drive};
 pub(crate) use place::{Created, Named, Opened, is_registry, named};
 pub(crate) use replace::Replace;
 
@@ -48,6 +48,7 @@ impl Session {
     /// # Errors
     /// When the password, or the configuration, cannot be read.
     pub(crate) fn start(mut flags: Flags) -> Result<Self, Failure> {
+        flags.access.settle();
         if flags.access.password_stdin && flags.access.password.is_none() {
             flags.access.password = Some(read_secret("password")?);
         }

@@ -1,6 +1,7 @@
 //! One image from one place to another, and what is told about it: what `cp`, `pull`, `push` and `sync`
 //! share.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
@@ -46,6 +47,9 @@ pub(crate) struct How {
     /// Read everything back from the destination and verify it
     #[arg(long)]
     pub verify_deep: bool,
+    /// Write the digest of what was copied to this file
+    #[arg(long, value_name = "FILE")]
+    pub digestfile: Option<PathBuf>,
 }
 
 impl How {

@@ -8,6 +8,7 @@ use dockhand_client::layers::LayerFile;
 use dockhand_client::rewrite::{self, Edit, RewriteOptions, rewrite, scratch};
 use dockhand_oci::Platform;
 
+use crate::flags::moment;
 use crate::platforms::{Platforms, platform};
 use crate::report::Failure;
 use crate::rewriting::Target;
@@ -35,7 +36,7 @@ pub(crate) struct Append {
     )]
     set_platform: Option<Platform>,
     /// When the image, and its history, say that it was made: RFC 3339 [default: as the base says]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     created: Option<jiff::Timestamp>,
     /// What the history says made them [default: this command and the file's name]
     #[arg(long, value_name = "TEXT")]

@@ -14,6 +14,9 @@ use crate::image::by_digest;
 use crate::report::{Failure, Kind};
 use crate::session::{Session, Side, Verb};
 
+/// What an artifact is of which nobody says it; oras calls it so.
+const UNKNOWN_ARTIFACT: &str = "application/vnd.unknown.artifact.v1";
+
 /// Push and pull files as artifacts
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Artifact {
@@ -50,8 +53,9 @@ struct Push {
     image: String,
     #[command(flatten)]
     contents: Contents,
-    /// What the artifact is
-    #[arg(long, value_name = "TYPE", required_unless_present = "config")]
+    /// What the artifact is [default: application/vnd.unknown.artifact.v1, as oras has it; with --config
+    /// the media type of that]
+    #[arg(long, value_name = "TYPE")]
     artifact_type: Option<String>,
     /// FILE[:MEDIA-TYPE] as its config
     #[arg(long, value_name = "FILE[:TYPE]")]
@@ -84,6 +88,12 @@ pub(super) struct Pushed {
     artifact_type: Option<String>,
 }
 
+/// A file that was pulled.
+#[derive(Serialize)]
+struct Written {
+    name: String,
+}
+
 impl Verb for Artifact {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         match self.command {
@@ -99,19 +109,21 @@ impl Push {
         let side = Side::of(&session.flags.access);
         let created = session.create_on(&side, text, None).await?;
         let tags = [created.tags, more].concat();
+        let artifact_type = match (self.artifact_type, &self.config) {
+            (None, None) => {
+                session.note(&format!(
+                    "the artifact type is {UNKNOWN_ARTIFACT}; --artifact-type says what it is"
+                ));
+                Some(UNKNOWN_ARTIFACT.to_owned())
+            }
+            (said, _) => said,
+        };
         let config = self.config.as_deref().map(|text| {
             let octets = "application/vnd.unknown.config.v1+json";
             file(text, octets)
         });
         self.contents
-            .push(
-                session,
-                &created.store,
-                &tags,
-                self.artifact_type,
-                config,
-                None,
-            )
+            .push(session, &created.store, &tags, artifact_type, config, None)
             .await?;
         Ok(created.store.finish().await?)
     }
@@ -174,12 +186,13 @@ impl Pull {
         if pulled.is_empty() {
             session.note(&format!("{} has no files with a name", opened.name()));
         }
-        let names: Vec<String> = pulled
-            .iter()
-            .map(|path| path.display().to_string())
+        let files: Vec<Written> = { pulled.iter() }
+            .map(|path| Written {
+                name: path.display().to_string(),
+            })
             .collect();
-        session.answer(&names, |out, names| {
-            names.iter().try_for_each(|name| writeln!(out, "{name}"))
+        session.answer(&files, |out, files| {
+            { files.iter() }.try_for_each(|file| writeln!(out, "{}", file.name))
         })
     }
 }

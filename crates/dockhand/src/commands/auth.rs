@@ -24,6 +24,13 @@ enum What {
     Get(Named),
     /// Print a bearer token, as the registry's token service gives it
     Token(Token),
+    // As crane has it.
+    /// Sign in, as `dockhand login`
+    #[command(hide = true)]
+    Login(super::login::Login),
+    /// Sign out, as `dockhand logout`
+    #[command(hide = true)]
+    Logout(super::logout::Logout),
 }
 
 #[derive(Args, Clone, Debug)]
@@ -68,6 +75,8 @@ impl Verb for Auth {
             What::Explain(named) => explain(session, named.meant(session)?).await,
             What::Get(named) => get(session, named.meant(session)?).await,
             What::Token(token) => token.print(session).await,
+            What::Login(login) => login.run(session).await,
+            What::Logout(logout) => logout.run(session).await,
         }
     }
 }

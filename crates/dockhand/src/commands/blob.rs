@@ -15,22 +15,20 @@ use crate::session::{Session, Verb};
 
 /// Get, put, look at, delete or mount a blob
 #[derive(Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Blob {
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
+    // As crane has it.
+    #[command(flatten)]
+    get: Option<Get>,
 }
 
 #[derive(Clone, Debug, Subcommand)]
 enum What {
     /// Write a blob to a file, or to standard output
     #[command(visible_alias = "fetch")]
-    Get {
-        /// Blob: repository@digest
-        blob: String,
-        /// File; a download that broke off goes on there
-        #[arg(short = 'o', long = "to", short_alias = 'O', value_name = "FILE")]
-        file: Option<PathBuf>,
-    },
+    Get(Get),
     /// Put a file into a repository as a blob, and print its digest
     #[command(visible_alias = "push")]
     Put {
@@ -67,16 +65,62 @@ enum What {
     },
 }
 
+#[derive(Args, Clone, Debug)]
+struct Get {
+    /// Blob: repository@digest
+    blob: String,
+    /// File; a download that broke off goes on there
+    #[arg(short = 'o', long = "to", short_alias = 'O', value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
 #[derive(Serialize)]
 struct Found {
     digest: Digest,
     size: u64,
 }
 
+/// What was done with a blob; text needs no words for it.
+#[derive(Serialize)]
+struct Done {
+    digest: Digest,
+    repository: String,
+    /// `written`, `mounted`, `deleted`, `missing`, or what would be.
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(rename = "dryRun", skip_serializing_if = "std::ops::Not::not")]
+    dry_run: bool,
+}
+
+impl Done {
+    fn new(repository: &Repository, digest: Digest, outcome: &'static str) -> Self {
+        Self {
+            digest,
+            repository: repository.name(),
+            outcome,
+            path: None,
+            size: None,
+            dry_run: false,
+        }
+    }
+
+    fn answer(&self, session: &Session) -> Result<(), Failure> {
+        session.answer(self, |_, _| Ok(()))
+    }
+}
+
 impl Verb for Blob {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        match self.what {
-            What::Get { blob, file } => get(session, &blob, file).await,
+        let what = match (self.what, self.get) {
+            (Some(what), _) => what,
+            (None, Some(get)) => What::Get(get),
+            (None, None) => return Err(Failure::usage("no blob is named")),
+        };
+        match what {
+            What::Get(Get { blob, file }) => get(session, &blob, file).await,
             What::Put { repository, file } => put(session, &repository, file).await,
             What::Head { blob } => {
                 let (repository, digest) = named(session, &blob)?;
@@ -95,10 +139,15 @@ impl Verb for Blob {
                     true => repository.blob_descriptor(&digest).await.map(drop),
                     false => repository.delete_blob(&digest).await,
                 };
-                match deleted {
-                    Err(error) if ignore_missing && error.kind() == ErrorKind::NotFound => Ok(()),
-                    other => Ok(other?),
-                }
+                let outcome = match deleted {
+                    Err(error) if ignore_missing && error.kind() == ErrorKind::NotFound => {
+                        "missing"
+                    }
+                    other => other.map(|()| "deleted")?,
+                };
+                let mut done = Done::new(&repository, digest, outcome);
+                done.dry_run = dry_run;
+                done.answer(session)
             }
             What::Mount { blob, from } => mount(session, &blob, from.as_deref()).await,
         }
@@ -119,10 +168,13 @@ fn named(session: &Session, blob: &str) -> Result<(Repository, Digest), Failure>
 async fn get(session: &Session, blob: &str, file: Option<PathBuf>) -> Result<(), Failure> {
     let (repository, digest) = named(session, blob)?;
     let found = repository.blob_descriptor(&digest).await?;
+    let mut done = Done::new(&repository, digest, "written");
     let store: Arc<dyn Store> = Arc::new(repository);
     if let Some(file) = file {
         let observer = session.observer();
-        return Ok(dockhand_client::download(&store, &found, &file, &*observer).await?);
+        dockhand_client::download(&store, &found, &file, &*observer).await?;
+        (done.path, done.size) = (Some(file), Some(found.size));
+        return done.answer(session);
     }
     let mut stream = read_verified(&*store, &found).await?;
     let mut out = stdout();
@@ -185,7 +237,7 @@ async fn mount(session: &Session, blob: &str, from: Option<&str>) -> Result<(), 
         .map(|from| session.sibling(&repository, from))
         .transpose()?;
     if repository.mount(&digest, from.as_ref()).await? {
-        return Ok(());
+        return Done::new(&repository, digest, "mounted").answer(session);
     }
     let message = format!("the registry did not mount {digest}");
     Err(Failure::plain(Kind::NotFound, message)

@@ -1,6 +1,6 @@
 //! `dockhand completion`: what a shell needs to complete commands and flags.
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::{Shell, generate};
 
 use crate::report::Failure;
@@ -19,7 +19,7 @@ impl Completion {
         let mut script = Vec::new();
         generate(
             self.shell,
-            &mut crate::Cli::command(),
+            &mut crate::usage::command(),
             "dockhand",
             &mut script,
         );

@@ -30,6 +30,18 @@ pub(crate) struct Config {
     to: Option<PathBuf>,
 }
 
+impl Config {
+    /// To print that of an image as it is.
+    pub(super) fn of(image: String, platform: Option<Platform>) -> Self {
+        Self {
+            image,
+            platform,
+            pretty: false,
+            to: None,
+        }
+    }
+}
+
 impl Verb for Config {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let opened = session.open(&self.image).await?;

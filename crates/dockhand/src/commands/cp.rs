@@ -7,6 +7,7 @@ use dockhand_client::Store;
 use dockhand_oci::{ImageRef, Reference, Tag};
 use futures_util::stream::{self, StreamExt};
 
+use crate::output;
 use crate::report::{Failure, Kind};
 use crate::session::{Session, Side, Twins, Verb, is_registry};
 use crate::tags::Choice;
@@ -36,6 +37,12 @@ pub(crate) struct Cp {
     /// All platforms; that is so anyway
     #[arg(long, hide = true)]
     all: bool,
+    /// Which images of an index: all; that is so anyway
+    #[arg(long, hide = true, value_name = "WHICH", value_parser = multi_arch)]
+    multi_arch: Option<()>,
+    /// Keep digests; that is so anyway
+    #[arg(long, hide = true)]
+    preserve_digests: bool,
     #[command(flatten)]
     choice: Choice,
     #[command(flatten)]
@@ -118,6 +125,15 @@ impl Cp {
     }
 }
 
+/// What skopeo says of an index.
+fn multi_arch(text: &str) -> Result<(), &'static str> {
+    match text {
+        "all" => Ok(()),
+        "system" => Err("write --platform local"),
+        _ => Err("an index alone is no image; `dockhand manifest get` and `put` move it"),
+    }
+}
+
 /// Splits `repo:a,b,c` into `repo:a` and the other tags. Only repositories of registries take several.
 pub(super) fn split_tags(text: &str) -> Result<(&str, Vec<Tag>), Failure> {
     let Some((first, more)) = text.split_once(',') else {
@@ -171,6 +187,11 @@ pub(super) async fn run_all(
     }
     if failures.is_empty() && !how.dry_run {
         finish(&targets).await?;
+    }
+    if let Some(file) = &how.digestfile {
+        let digests = reports.iter().filter_map(|report| report.digest);
+        let digests: Vec<String> = digests.map(|digest| digest.to_string()).collect();
+        output::bytes_to(Some(file), digests.join("\n").as_bytes())?;
     }
     session.answer(&reports, |out, reports| {
         let mut pinned = reports.iter().filter_map(|report| report.pinned.as_ref());

@@ -2,14 +2,15 @@
 
 use std::io::{self, Write};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use dockhand_client::Filter;
 use dockhand_client::artifact::{self, Node};
 use dockhand_oci::{Descriptor, Platform};
 use serde::Serialize;
 
+use crate::flags;
 use crate::image;
-use crate::output::{printable, size, table};
+use crate::output::{Output, printable, size, table};
 use crate::platforms::platform;
 use crate::report::Failure;
 use crate::session::{Session, Verb};
@@ -38,6 +39,18 @@ pub(crate) struct Discover {
     /// How many levels of a tree [default: 8]
     #[arg(long, value_name = "N")]
     depth: Option<usize>,
+    // As oras says it.
+    /// Form of the answer: json, tree or table
+    #[arg(short = 'o', long = "format", hide = true, value_name = "FORM")]
+    format: Option<Form>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    Json,
+    Tree,
+    #[value(alias = "text")]
+    Table,
 }
 
 #[derive(Serialize)]
@@ -52,7 +65,8 @@ impl Verb for Discover {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let opened = session.open(&self.image).await?;
         let subject = image::subject(&opened, self.platform.as_ref()).await?;
-        let depth = match (self.depth, self.tree) {
+        let tree = self.tree || self.format == Some(Form::Tree);
+        let depth = match (self.depth, tree) {
             (Some(depth), _) => depth,
             (None, true) => DEPTH,
             (None, false) => 1,
@@ -71,6 +85,10 @@ impl Verb for Discover {
             subject,
             referrers,
         };
+        if self.format == Some(Form::Json) {
+            session.progress().clear();
+            return Output::new(flags::Form::Json).answer(&answer, |_, _| Ok(()));
+        }
         if answer.referrers.is_empty() {
             let of = match (&filter.artifact_type, filter.annotations.is_empty()) {
                 (Some(kind), _) => format!(" of type {kind}"),

@@ -7,6 +7,7 @@ use clap::Args;
 use dockhand_client::rewrite::{Append, Changes, Edit as Change, RewriteOptions, rewrite};
 use dockhand_oci::Platform;
 
+use crate::flags::moment;
 use crate::platforms::{Platforms, platform};
 use crate::report::Failure;
 use crate::rewriting::{Target, pair, settings};
@@ -23,13 +24,13 @@ pub(crate) struct Edit {
     image: String,
     #[command(flatten)]
     platforms: Platforms,
+    /// Tar file to put on top as a layer
+    #[arg(long, value_name = "FILE")]
+    append: Vec<PathBuf>,
     #[command(flatten)]
     run: Run,
     #[command(flatten)]
     about: About,
-    /// Tar file to put on top as a layer
-    #[arg(long, value_name = "FILE")]
-    append: Vec<PathBuf>,
     #[command(flatten)]
     target: Target,
 }
@@ -90,8 +91,8 @@ struct About {
     /// Take an annotation of the index away
     #[arg(long, value_name = "NAME")]
     no_index_annotation: Vec<String>,
-    /// Set when it was made: RFC 3339
-    #[arg(long, value_name = "TIME")]
+    /// Set when it was made: RFC 3339, or a date alone for its beginning in UTC
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     created: Option<jiff::Timestamp>,
     /// Set what it runs on
     #[arg(long, value_name = "PLATFORM", value_parser = platform)]

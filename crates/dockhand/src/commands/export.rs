@@ -27,6 +27,10 @@ pub(crate) struct Export {
     /// Tar file; `-` is standard output
     #[arg(default_value = "-", conflicts_with = "unpack")]
     file: PathBuf,
+    // As other commands have it.
+    /// The same as FILE
+    #[arg(short = 'o', long = "to", value_name = "FILE", conflicts_with_all = ["file", "unpack"])]
+    to: Option<PathBuf>,
     /// Folder to write the files into instead, new or empty; nothing in it leads out of it
     #[arg(long, value_name = "FOLDER")]
     unpack: Option<PathBuf>,
@@ -60,7 +64,8 @@ struct Answer {
 }
 
 impl Verb for Export {
-    async fn run(self, session: &Session) -> Result<(), Failure> {
+    async fn run(mut self, session: &Session) -> Result<(), Failure> {
+        self.file = self.to.take().unwrap_or(self.file);
         let stream = self.unpack.is_none() && self.file == Path::new("-");
         if stream && std::io::stdout().is_terminal() {
             return Err(Failure::usage("a tar file is nothing for a terminal")

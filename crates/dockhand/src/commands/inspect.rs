@@ -25,10 +25,10 @@ const LANES: usize = 16;
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Inspect {
     /// Image
-    image: String,
+    pub(super) image: String,
     /// Of an index, only the image for this platform: os/arch[/variant], or `local`
     #[arg(long, value_name = "PLATFORM", value_parser = platform)]
-    platform: Option<Platform>,
+    pub(super) platform: Option<Platform>,
     /// List the tags of the repository too
     #[arg(long)]
     tags: bool,

@@ -49,9 +49,6 @@ impl Verb for Login {
         if !checked {
             session.note("the registry asks for no credentials, so these were not checked");
         }
-        if stored.helper.is_none() {
-            session.note("they are not encrypted there; a credential helper would keep them safer");
-        }
         let user = match credential {
             Credential::Basic(user, _) => Some(user),
             _ => None,
@@ -69,7 +66,13 @@ impl Verb for Login {
                 Some(helper) => writeln!(out, "; kept by {helper}"),
                 None => writeln!(out, "; kept in {}", answer.stored.file),
             }
-        })
+        })?;
+        if answer.stored.helper.is_none() {
+            session.note(
+                "the credentials are not encrypted there; a credential helper would keep them safer",
+            );
+        }
+        Ok(())
     }
 }
 
@@ -139,6 +142,6 @@ async fn check(
         ),
         _ => error,
     };
-    let ping = client.ping().await.map_err(refused)?;
+    let ping = client.check_credentials().await.map_err(refused)?;
     Ok(ping.auth.is_some())
 }

@@ -26,11 +26,6 @@ const LANES: usize = 32;
 pub(crate) struct Ls {
     /// Repository, or place: oci:DIR, oci-archive:FILE
     repository: String,
-    #[command(flatten)]
-    choice: Choice,
-    /// Only tags that name this digest
-    #[arg(long, value_name = "DIGEST", help_heading = "Which tags")]
-    digest: Option<Digest>,
     /// Order of the tags [default: as the registry gives them]
     #[arg(long, value_name = "ORDER")]
     sort: Option<Sort>,
@@ -52,6 +47,12 @@ pub(crate) struct Ls {
     /// Ask for so many at once [default: 1000, or what the registry allows]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     page_size: Option<u64>,
+    // Last, since their heading would go on for what comes after them.
+    #[command(flatten)]
+    choice: Choice,
+    /// Only tags that name this digest
+    #[arg(long, value_name = "DIGEST", help_heading = "Which tags")]
+    digest: Option<Digest>,
 }
 
 /// A tag, as it is shown.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_mangen::{Man, generate_to};
 
 use crate::report::{Failure, Kind};
@@ -19,7 +19,7 @@ pub(crate) struct ManPages {
 
 impl ManPages {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let command = crate::Cli::command();
+        let command = crate::usage::command();
         let Some(folder) = self.folder else {
             let mut page = Vec::new();
             Man::new(command).render(&mut page)?;

@@ -80,6 +80,21 @@ struct Put {
     tags: Vec<Tag>,
 }
 
+impl Manifest {
+    /// To print that of an image as it is.
+    pub(super) fn of(image: String, platform: Option<Platform>) -> Self {
+        Self {
+            command: None,
+            get: Some(Get {
+                image,
+                platform,
+                pretty: false,
+                to: None,
+            }),
+        }
+    }
+}
+
 impl Verb for Manifest {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         match (self.command, self.get) {

@@ -14,12 +14,12 @@ use crate::transfer::{How, Job, What};
 /// The same as `cp` to a place on this machine.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Pull {
-    /// Images; several only into one OCI layout
+    /// Images; several only into one OCI layout. The last may be the PATH where --to does not say it
     #[arg(required = true)]
     images: Vec<String>,
     /// Folder or file to write; `-` is standard output
     #[arg(short = 'o', long = "to", value_name = "PATH")]
-    to: PathBuf,
+    to: Option<PathBuf>,
     /// Form to write [default: that of the name: oci-archive for *.tar, otherwise oci]
     #[arg(long, value_name = "FORM")]
     format: Option<Form>,
@@ -44,22 +44,23 @@ enum Form {
 
 impl Verb for Pull {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let form = self.form();
-        if self.images.len() > 1 && form != Form::Oci {
+        let (images, to) = self.parts()?;
+        let form = self.form(&to);
+        if images.len() > 1 && form != Form::Oci {
             return Err(
                 Failure::usage("only an OCI layout takes several images at once")
                     .hint("say --format oci, or pull one by one"),
             );
         }
-        let stream = self.to == Path::new("-");
+        let stream = to == Path::new("-");
         if stream && matches!(form, Form::Oci | Form::Dir) {
             let message = "a folder cannot be written to standard output";
             return Err(Failure::usage(message).hint("say --format oci-archive or docker"));
         }
-        let target = place(form, &self.to)?;
+        let target = place(form, &to)?;
         let side = Side::of(&session.flags.access);
         let mut jobs = Vec::new();
-        for image in &self.images {
+        for image in images {
             let from = session.open_on(&side, image).await?;
             let to = session
                 .create_over(&side, &target, from.image.as_ref(), self.how.replace())
@@ -71,15 +72,37 @@ impl Verb for Pull {
 }
 
 impl Pull {
-    fn form(&self) -> Form {
-        let stream = self.to == Path::new("-");
-        let tar = self.to.extension().is_some_and(|end| end == "tar");
+    /// The images, and where to write them: what crane calls TARBALL is the last word.
+    fn parts(&self) -> Result<(&[String], PathBuf), Failure> {
+        if let Some(to) = &self.to {
+            return Ok((&self.images, to.clone()));
+        }
+        match self.images.split_last() {
+            Some((last, images)) if !images.is_empty() && is_path(last) => {
+                Ok((images, PathBuf::from(last)))
+            }
+            _ => Err(Failure::usage("nothing says where to write it").hint("give -o PATH")),
+        }
+    }
+
+    fn form(&self, to: &Path) -> Form {
+        let stream = to == Path::new("-");
+        let tar = to.extension().is_some_and(|end| end == "tar");
         match self.format {
             Some(form) => form,
             None if stream || tar => Form::OciArchive,
             None => Form::Oci,
         }
     }
+}
+
+/// Whether a word can only be meant as a file or folder.
+fn is_path(text: &str) -> bool {
+    let begins = ["./", "../", "/", "~/"];
+    text == "-"
+        || text == "."
+        || begins.iter().any(|begin| text.starts_with(begin))
+        || (text.ends_with(".tar") && !text.contains([':', '@']))
 }
 
 /// The place by its name.

@@ -4,6 +4,7 @@ use clap::Args;
 use dockhand_client::{Error, ErrorKind, Page};
 use dockhand_oci::RepoName;
 use futures_util::{StreamExt, TryStreamExt};
+use serde::Serialize;
 
 use crate::report::Failure;
 use crate::session::{Session, Verb};
@@ -28,6 +29,12 @@ pub(crate) struct Repos {
     /// Print whole names, with the registry
     #[arg(long)]
     full_ref: bool,
+}
+
+/// A repository, as it is shown.
+#[derive(Serialize)]
+struct Row {
+    name: String,
 }
 
 impl Verb for Repos {
@@ -65,8 +72,13 @@ pub(super) fn print(
     } else {
         String::new()
     };
-    let names: Vec<String> = names.iter().map(|name| format!("{head}{name}")).collect();
-    session.answer(&names, |out, names| {
-        names.iter().try_for_each(|name| writeln!(out, "{name}"))
+    let rows: Vec<Row> = { names.iter() }
+        .map(|name| Row {
+            name: format!("{head}{name}"),
+        })
+        .collect();
+    session.answer(&rows, |out, rows| {
+        rows.iter()
+            .try_for_each(|row| writeln!(out, "{}", row.name))
     })
 }

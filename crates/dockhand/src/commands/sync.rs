@@ -38,10 +38,6 @@ pub(crate) struct Sync {
     /// another registry, or below a path of it
     #[arg(long, value_name = "REGEX", num_args = 0..=1, require_equals = true, default_missing_value = "", requires = "target")]
     repos: Option<Regex>,
-    #[command(flatten)]
-    pub(super) what: What,
-    #[command(flatten)]
-    choice: Choice,
     /// Delete tags of the destination that the filters choose and the source does not have
     #[arg(long)]
     prune: bool,
@@ -57,6 +53,10 @@ pub(crate) struct Sync {
     /// Do it again and again, with so much time between; what failed is told, and tried the next time
     #[arg(long, value_name = "TIME", value_parser = pause)]
     watch: Option<Duration>,
+    #[command(flatten)]
+    pub(super) what: What,
+    #[command(flatten)]
+    choice: Choice,
     #[command(flatten)]
     twins: Twins,
 }

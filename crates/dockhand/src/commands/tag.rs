@@ -1,14 +1,36 @@
 //! `dockhand tag`: more names for an image.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use dockhand_oci::{Reference, Tag as Name};
 
+use super::ls::Ls;
+use super::rm::Rm;
 use crate::report::Failure;
 use crate::session::{Session, Verb, named};
 
 /// Give an image more tags in its repository; nothing is copied
 #[derive(Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Tag {
+    // As regctl has them.
+    #[command(subcommand)]
+    other: Option<Other>,
+    #[command(flatten)]
+    add: Option<Add>,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum Other {
+    /// List tags, as `dockhand ls`
+    #[command(hide = true, alias = "list")]
+    Ls(Box<Ls>),
+    /// Delete a tag, as `dockhand rm`
+    #[command(hide = true)]
+    Rm(Rm),
+}
+
+#[derive(Args, Clone, Debug)]
+struct Add {
     /// Image
     image: String,
     /// Tags to add
@@ -20,6 +42,17 @@ pub(crate) struct Tag {
 }
 
 impl Verb for Tag {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
+        match (self.other, self.add) {
+            (Some(Other::Ls(ls)), _) => ls.run(session).await,
+            (Some(Other::Rm(rm)), _) => rm.run(session).await,
+            (None, Some(add)) => add.run(session).await,
+            (None, None) => Err(Failure::usage("no image is named")),
+        }
+    }
+}
+
+impl Add {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         // What cannot be changed says so before it is read.
         session.open_named(&self.image).await?;

@@ -64,8 +64,12 @@ impl Verb for Upload {
             }
             What::Cancel(Named { repository, url }) => {
                 let upload = session.repository(&repository)?.resume_upload(&url).await?;
+                let state = State {
+                    url: upload.url().to_owned(),
+                    offset: upload.offset(),
+                };
                 upload.cancel().await?;
-                Ok(())
+                session.answer(&state, |_, _| Ok(()))
             }
         }
     }

@@ -14,7 +14,15 @@ use crate::session::{Session, Verb};
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Validate {
     /// Image, or folder or file with one
-    image: String,
+    #[arg(required_unless_present_any = ["remote", "tarball"])]
+    image: Option<String>,
+    // As crane says it.
+    /// The same as IMAGE
+    #[arg(long, hide = true, value_name = "IMAGE", conflicts_with = "image")]
+    remote: Option<String>,
+    /// The same as IMAGE
+    #[arg(long, hide = true, value_name = "FILE", conflicts_with_all = ["image", "remote"])]
+    tarball: Option<String>,
     /// Only ask whether the blobs are there, with the right size
     #[arg(long)]
     fast: bool,
@@ -22,9 +30,11 @@ pub(crate) struct Validate {
 
 impl Verb for Validate {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let opened = match Path::new(&self.image).exists() {
-            true => session.open_path(&self.image).await?,
-            false => session.open(&self.image).await?,
+        let image = self.image.or(self.remote);
+        let opened = match (&image, &self.tarball) {
+            (Some(image), _) if !Path::new(image).exists() => session.open(image).await?,
+            (Some(path), _) | (None, Some(path)) => session.open_path(path).await?,
+            (None, None) => return Err(Failure::usage("no image is named")),
         };
         let observer = session.observer();
         let reference = &opened.reference;

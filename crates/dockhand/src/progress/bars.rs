@@ -45,13 +45,23 @@ impl Bars {
         }
     }
 
+    /// Writes a line above the bars; after the last there are none any more.
     pub(super) fn suspend(&self, write: impl FnOnce()) {
+        let all_done = { self.state.lock() }.is_ok_and(|state| state.done >= state.begun);
+        if all_done {
+            self.clear();
+        }
         self.all.suspend(write);
     }
 
     pub(super) fn clear(&self) {
         if let Ok(mut state) = self.state.lock() {
-            *state = State::default();
+            let state = std::mem::take(&mut *state);
+            // One that is only dropped draws itself once more.
+            for bar in state.each.into_values().chain(state.total) {
+                bar.finish_and_clear();
+                self.all.remove(&bar);
+            }
         }
         let _ = self.all.clear();
     }
@@ -104,5 +114,35 @@ fn step(bar: Option<&ProgressBar>, bytes: i64) {
             Ok(bytes) => bar.inc(bytes),
             Err(_) => bar.dec(bytes.unsigned_abs()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dockhand_client::Moved;
+    use dockhand_oci::{Algorithm, Descriptor};
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_drawn_after_the_last_is_done() {
+        let bars = Bars::new();
+        let count = || {
+            let state = bars.state.lock().unwrap();
+            (state.done, state.begun, state.total.is_some())
+        };
+        let blob = |text: &str| {
+            let digest = Algorithm::Sha256.digest(text.as_bytes());
+            Descriptor::new("x/y", digest, BAR_MIN)
+        };
+        bars.event(&Event::Started(blob("a")));
+        bars.event(&Event::Started(blob("b")));
+        bars.event(&Event::Done(blob("a"), Moved::Sent));
+        bars.suspend(|| {});
+        assert_eq!(count(), (1, 2, true));
+        bars.event(&Event::Done(blob("b"), Moved::Existed));
+        assert_eq!(count(), (2, 2, true));
+        bars.suspend(|| {});
+        assert_eq!(count(), (0, 0, false));
     }
 }

@@ -22,6 +22,12 @@ impl Events {
         }
     }
 
+    /// Tells that nothing more comes.
+    pub(super) fn finish(&self, code: u8) {
+        let told = json!({ "event": "finished", "code": code });
+        let _ = writeln!(std::io::stderr().lock(), "{told}");
+    }
+
     fn told(&self, event: &Event, now: Instant) -> Option<Value> {
         let mut moving = self.0.lock().ok()?;
         Some(match event {

@@ -9,7 +9,7 @@ use dockhand_client::credentials::{Chain, Environment};
 use dockhand_client::{Auth, Connection, Credential, Settings};
 use secrecy::SecretString;
 
-use crate::flags::{Access, Patience, secret};
+use crate::flags::{Access, Credentials, Patience, Switch, credentials, secret, switch};
 use crate::report::{Failure, Kind};
 
 /// The longest password that is read, in bytes: some are tokens of a few KiB.
@@ -38,36 +38,42 @@ impl Side {
 
 /// Writes the flags of one side, which count more there than those without a prefix.
 macro_rules! twin {
-    ($name:ident, $side:literal, $heading:literal) => {
+    ($name:ident, $side:literal, $skopeo:literal, $oras:literal, $heading:literal) => {
         #[derive(Args, Clone, Debug, Default)]
         #[command(next_help_heading = $heading)]
         pub(crate) struct $name {
             /// As --username, for this side
-            #[arg(id = concat!($side, "username"), long = concat!($side, "username"), value_name = "NAME")]
+            #[arg(id = concat!($side, "username"), long = concat!($side, "username"), aliases = [concat!($skopeo, "username"), concat!($oras, "username")], value_name = "NAME")]
             username: Option<String>,
             /// As --password, for this side
-            #[arg(id = concat!($side, "password"), long = concat!($side, "password"), value_name = "SECRET", value_parser = secret)]
+            #[arg(id = concat!($side, "password"), long = concat!($side, "password"), aliases = [concat!($skopeo, "password"), concat!($oras, "password")], value_name = "SECRET", value_parser = secret)]
             password: Option<SecretString>,
             /// As --authfile, for this side
-            #[arg(id = concat!($side, "authfile"), long = concat!($side, "authfile"), value_name = "FILE")]
+            #[arg(id = concat!($side, "authfile"), long = concat!($side, "authfile"), aliases = [concat!($skopeo, "authfile"), concat!($oras, "authfile")], value_name = "FILE")]
             authfile: Option<PathBuf>,
             /// As --connection, for this side
-            #[arg(id = concat!($side, "connection"), long = concat!($side, "connection"), value_name = "NAME|URL")]
+            #[arg(id = concat!($side, "connection"), long = concat!($side, "connection"), aliases = [concat!($skopeo, "connection"), concat!($oras, "connection")], value_name = "NAME|URL")]
             connection: Option<String>,
             /// As --plain-http, for this side
-            #[arg(id = concat!($side, "plain-http"), long = concat!($side, "plain-http"))]
-            plain_http: bool,
+            #[arg(id = concat!($side, "plain-http"), long = concat!($side, "plain-http"), aliases = [concat!($skopeo, "plain-http"), concat!($oras, "plain-http")], value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = switch)]
+            plain_http: Option<Switch>,
             /// As --insecure, for this side
-            #[arg(id = concat!($side, "insecure"), long = concat!($side, "insecure"))]
-            insecure: bool,
+            #[arg(id = concat!($side, "insecure"), long = concat!($side, "insecure"), aliases = [concat!($skopeo, "insecure"), concat!($oras, "insecure")], value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = switch)]
+            insecure: Option<Switch>,
+            /// As --tls-verify, for this side
+            #[arg(id = concat!($side, "tls-verify"), long = concat!($side, "tls-verify"), alias = concat!($skopeo, "tls-verify"), hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = switch)]
+            tls_verify: Option<Switch>,
+            /// As --creds, for this side
+            #[arg(id = concat!($side, "creds"), long = concat!($side, "creds"), alias = concat!($skopeo, "creds"), hide = true, value_name = "USER:PASSWORD", value_parser = credentials)]
+            creds: Option<Credentials>,
             /// As --ca-file, for this side
-            #[arg(id = concat!($side, "ca-file"), long = concat!($side, "ca-file"), value_name = "FILE")]
+            #[arg(id = concat!($side, "ca-file"), long = concat!($side, "ca-file"), aliases = [concat!($skopeo, "ca-file"), concat!($oras, "ca-file")], value_name = "FILE")]
             ca_file: Vec<PathBuf>,
             /// As --cert-file, for this side
-            #[arg(id = concat!($side, "cert-file"), long = concat!($side, "cert-file"), value_name = "FILE")]
+            #[arg(id = concat!($side, "cert-file"), long = concat!($side, "cert-file"), aliases = [concat!($skopeo, "cert-file"), concat!($oras, "cert-file")], value_name = "FILE")]
             cert_file: Option<PathBuf>,
             /// As --key-file, for this side
-            #[arg(id = concat!($side, "key-file"), long = concat!($side, "key-file"), value_name = "FILE")]
+            #[arg(id = concat!($side, "key-file"), long = concat!($side, "key-file"), aliases = [concat!($skopeo, "key-file"), concat!($oras, "key-file")], value_name = "FILE")]
             key_file: Option<PathBuf>,
         }
 
@@ -75,10 +81,14 @@ macro_rules! twin {
             /// The flags of this side over those for both.
             fn over(&self, both: &Access) -> Side {
                 let mut access = both.clone();
-                let mut own = self.plain_http || self.insecure;
-                access.plain_http |= self.plain_http;
-                access.insecure |= self.insecure;
-                if self.username.is_some() || self.password.is_some() {
+                let mut own = set(&mut access.plain_http, &self.plain_http);
+                own |= set(&mut access.insecure, &self.insecure);
+                own |= set(&mut access.tls_verify, &self.tls_verify);
+                if let Some(Credentials(user, password)) = &self.creds {
+                    access.username = Some(user.clone());
+                    access.password = Some(password.clone());
+                    own = true;
+                } else if self.username.is_some() || self.password.is_some() {
                     access.username = self.username.clone();
                     access.password = self.password.clone();
                     own = true;
@@ -105,8 +115,8 @@ fn set<T: Clone>(both: &mut Option<T>, own: &Option<T>) -> bool {
     own.is_some()
 }
 
-twin!(Source, "src-", "Source");
-twin!(Target, "dst-", "Destination");
+twin!(Source, "src-", "source-", "from-", "Source");
+twin!(Target, "dst-", "dest-", "to-", "Destination");
 
 // No doc comment: clap would take it for the help of the command.
 #[derive(Args, Clone, Debug, Default)]
@@ -164,11 +174,11 @@ pub(super) fn apply(
     settings: &mut Settings,
 ) -> Result<(), Failure> {
     let connection = &mut settings.connection;
-    if access.plain_http {
-        connection.base = connection.base.clone().with_tls(false);
+    if let Some(plain) = access.is_plain() {
+        connection.base = connection.base.clone().with_tls(!plain);
     }
     let tls = &mut connection.tls;
-    tls.insecure |= access.insecure;
+    tls.insecure |= access.is_insecure();
     tls.authorities.extend(access.ca_file.iter().cloned());
     match (&access.cert_file, &access.key_file) {
         (Some(certificate), Some(key)) => {

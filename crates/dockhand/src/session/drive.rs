@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use clap::Args;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -21,47 +20,36 @@ pub(crate) trait Verb {
     async fn run(self, session: &Session) -> Result<(), Failure>;
 }
 
-// A command with the flags that all commands of the client take. No doc comment: clap would take it
-// for the help of the command.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct With<V: Args> {
-    #[command(flatten)]
-    flags: Flags,
-    #[command(flatten)]
-    verb: V,
-}
-
-impl<V: Verb + Args> With<V> {
-    /// Runs the command to its end, or to Ctrl-C.
-    pub(crate) fn run(self) -> Result<(), Failure> {
-        let let_through = logging::start_client(&self.flags.show);
-        let session = Session::start(self.flags)?;
-        if let Some(wanted) = session.known_connections().logging() {
-            let_through(wanted);
-        }
-        let runtime = Builder::new_multi_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| Failure::new(Kind::Failed, &error))?;
-        let result = runtime.block_on(async {
-            // Before anything begins, so that no signal is missed.
-            let failed = |error: std::io::Error| Failure::new(Kind::Failed, &error);
-            let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-            let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-            {
-                let work = self.verb.run(&session);
-                tokio::select! {
-                    result = work => return result,
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-            }
-            tokio::select! {
-                () = tokio::time::sleep(TIDY) => {}
-                _ = interrupt.recv() => {}
-            }
-            Err(Failure::plain(Kind::Interrupted, "interrupted"))
-        });
-        session.progress().clear();
-        runtime.shutdown_background();
-        result
+/// Runs a command to its end, or to Ctrl-C.
+pub(crate) fn drive<V: Verb>(flags: Flags, verb: V) -> Result<(), Failure> {
+    let let_through = logging::start_client(&flags.show);
+    let session = Session::start(flags)?;
+    if let Some(wanted) = session.known_connections().logging() {
+        let_through(wanted);
     }
+    let runtime = Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Kind::Failed, &error))?;
+    let result = runtime.block_on(async {
+        // Before anything begins, so that no signal is missed.
+        let failed = |error: std::io::Error| Failure::new(Kind::Failed, &error);
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        {
+            let work = verb.run(&session);
+            tokio::select! {
+                result = work => return result,
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(TIDY) => {}
+            _ = interrupt.recv() => {}
+        }
+        Err(Failure::plain(Kind::Interrupted, "interrupted"))
+    });
+    let code = result.as_ref().err().map_or(0, Failure::exit_code);
+    session.progress().finish(code);
+    runtime.shutdown_background();
+    result
 }

@@ -113,6 +113,8 @@ fn a_login_is_checked_kept_used_and_forgotten() {
         let refused = with_input(home.path(), &login, "wrong\n");
         assert_eq!(refused.status.code(), Some(4), "{}", told(&refused));
         let said = told(&refused);
+        let doing = ["cannot check the credentials", "cannot get a token"];
+        assert!(said.contains(doing[usize::from(bearer)]), "{said}");
         assert!(
             said.contains(host) && said.contains("nothing was kept"),
             "{said}"
@@ -129,7 +131,7 @@ fn a_login_is_checked_kept_used_and_forgotten() {
             "{said}"
         );
         assert!(
-            text(&done.stderr).contains("not encrypted"),
+            text(&done.stderr).contains("the credentials are not encrypted"),
             "{}",
             told(&done)
         );
@@ -237,9 +239,13 @@ fn credentials_are_explained_and_handed_out() {
         home.path(),
         &["auth", "explain", &named, "--authfile", file],
     );
-    let expected = format!("{file} [{host}]: used: password of me\n");
+    let expected = format!("\n2. {file} [{host}]: used: password of me\n");
     let said = text(&explain.stdout);
-    assert!(said.starts_with(&expected), "{said}");
+    assert!(said.contains(&expected), "{said}");
+    assert!(
+        said.starts_with("1. what was given (-u, -p): not there\n"),
+        "{said}"
+    );
     let explain = run(home.path(), &["auth", "explain", host, "--json"]);
     let told: Value = serde_json::from_slice(&explain.stdout).unwrap();
     assert_eq!(told["host"], host);

@@ -8,6 +8,8 @@ mod client;
 mod connecting;
 mod content;
 mod copying;
+mod fingers;
+mod helping;
 mod images;
 mod listing;
 mod login;

@@ -110,7 +110,10 @@ fn repositories_are_listed_and_searched() {
         lines(&bench.ok(&["catalog", "%", "--limit", "1", "--last", "other"])),
         ["team/app"]
     );
-    assert_eq!(bench.json(&["repos", "%"]), json!(all));
+    assert_eq!(
+        bench.json(&["repos", "%"]),
+        json!(all.map(|name| json!({ "name": name })))
+    );
     for (args, expected) in [
         (&["APP"][..], "team/app team/app-web"),
         (&["^team/app$", "--regex"], "team/app"),

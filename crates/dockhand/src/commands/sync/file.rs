@@ -86,7 +86,8 @@ pub(super) fn read(path: &Path) -> Result<Vec<Entry>, Failure> {
 fn parse<T: DeserializeOwned>(text: &str, toml: bool) -> Result<T, String> {
     match toml {
         true => toml::from_str(text).map_err(|error| error.to_string()),
-        false => serde_saphyr::from_str(text).map_err(|error| error.to_string()),
+        // Without the lines themselves: what is wrong and where fits on one.
+        false => serde_saphyr::from_str(text).map_err(|error| error.without_snippet().to_string()),
     }
 }
 
