@@ -133,23 +133,34 @@ impl Export {
         })
     }
 
-    /// Writes beside the file first: a tar file that breaks off looks like one that does not.
+    /// Writes beside the file first: a tar file that breaks off looks like one that does not. A pipe or
+    /// a device is written to as it is.
     async fn write_file(&self, opened: &Opened, image: &Image) -> Result<Answer, Failure> {
         let failed = |error| Failure::from(dockhand_client::Error::io(&self.file, error));
+        let there = fs::metadata(&self.file).await;
+        let is_special = there.is_ok_and(|there| !there.is_file() && !there.is_dir());
         let mut part = self.file.clone().into_os_string();
-        part.push(".part");
+        if !is_special {
+            part.push(".part");
+        }
         let part = PathBuf::from(part);
-        let mut file = fs::File::create(&part).await.map_err(failed)?;
+        let mut open = fs::OpenOptions::new();
+        open.write(true).create(!is_special).truncate(!is_special);
+        let mut file = open.open(&part).await.map_err(failed)?;
         let limits = self.limits(Limits::default());
         let exported = match export(&*opened.store, image, &mut file, limits).await {
             Ok(exported) => exported,
             Err(error) => {
-                let _ = fs::remove_file(&part).await;
+                if !is_special {
+                    let _ = fs::remove_file(&part).await;
+                }
                 return Err(error.into());
             }
         };
         file.shutdown().await.map_err(failed)?;
-        fs::rename(&part, &self.file).await.map_err(failed)?;
+        if !is_special {
+            fs::rename(&part, &self.file).await.map_err(failed)?;
+        }
         Ok(Answer {
             digest: image.manifest.digest,
             path: self.file.clone(),

@@ -48,6 +48,11 @@ fn a_file_system_is_exported() {
         std::fs::read(bench.path().join("root.tar")).unwrap(),
         output.stdout
     );
+    // A device stays what it is.
+    bench.ok(&["export", "%/app:1", "/dev/null"]);
+    bench.ok(&["pull", "%/app:1", "-o", "/dev/null", "--format", "docker"]);
+    let device = std::fs::metadata("/dev/null").unwrap();
+    assert!(!device.is_file(), "{device:?}");
     let answer = bench.json(&["export", "%/app:1", "--unpack", "root"]);
     assert_eq!(
         (&answer["files"], &answer["skipped"]),
