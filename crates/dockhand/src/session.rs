@@ -25,6 +25,7 @@ use crate::report::{Failure, Kind};
 
 pub(crate) use access::{Side, Twins, read_secret};
 pub(crate) use drive::{Verb, drive};
+pub(crate) use misread::is_host;
 pub(crate) use place::{Created, Named, Opened, is_registry, named};
 pub(crate) use replace::Replace;
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::output::table;
 use crate::report::Failure;
-use crate::session::{Session, Verb};
+use crate::session::{Session, Verb, is_host};
 
 /// Print how many pulls the registry still allows
 ///
@@ -14,10 +14,13 @@ use crate::session::{Session, Verb};
 #[derive(Args, Clone, Debug)]
 #[command(visible_alias = "ratelimit")]
 pub(crate) struct Limits {
-    /// Any image of the registry
-    #[arg(default_value = "docker.io/ratelimitpreview/test")]
+    /// Any image of the registry, or the registry alone where it tells its limits with every answer
+    #[arg(default_value = PREVIEW)]
     image: String,
 }
+
+/// What Docker Hub has for this, and counts for nobody.
+const PREVIEW: &str = "docker.io/ratelimitpreview/test";
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -33,8 +36,15 @@ struct Limit {
 
 impl Verb for Limits {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let opened = session.open(&self.image).await?;
-        opened.store.resolve(&opened.reference).await?;
+        match self.image.as_str() {
+            "docker.io" | "index.docker.io" | "registry-1.docker.io" => {
+                ask(session, PREVIEW).await?;
+            }
+            host if is_host(host) => {
+                session.client(host)?.ping().await?;
+            }
+            image => ask(session, image).await?,
+        }
         let told = session.progress().limits().into_iter();
         let limits: Vec<Limit> = told
             .map(|(host, (limit, remaining))| Limit {
@@ -68,6 +78,13 @@ impl Verb for Limits {
             )
         })
     }
+}
+
+/// Asks for an image without pulling it.
+async fn ask(session: &Session, image: &str) -> Result<(), Failure> {
+    let opened = session.open(image).await?;
+    opened.store.resolve(&opened.reference).await?;
+    Ok(())
 }
 
 /// The number of `100;w=21600`.

@@ -30,8 +30,6 @@ pub(super) fn misread(text: &str) -> Option<Failure> {
     if text.contains('/') {
         return None;
     }
-    let (name, port) = text.split_once(':').unwrap_or((text, ""));
-    let is_host = name.contains('.') || (name == "localhost" && !port.is_empty());
     let is_file = Path::new(text).is_file()
         || ["oci-layout", "index.json", "manifest.json"]
             .iter()
@@ -41,7 +39,7 @@ pub(super) fn misread(text: &str) -> Option<Failure> {
         let hint = format!("write ./{text} for what is here, docker://{text} for the image");
         return Some(Failure::usage(message).hint(hint));
     }
-    if is_host && (port.is_empty() || port.parse::<u16>().is_ok()) {
+    if is_host(text) {
         let message = format!("{text:?} names a registry, and no repository in it");
         let hint = format!(
             "write {text}/REPOSITORY; `dockhand repos {text}` lists them; write ./{text} for a file"
@@ -49,6 +47,15 @@ pub(super) fn misread(text: &str) -> Option<Failure> {
         return Some(Failure::usage(message).hint(hint));
     }
     None
+}
+
+/// Whether a text is the address of a registry, and names nothing in it.
+pub(crate) fn is_host(text: &str) -> bool {
+    let (name, port) = text.split_once(':').unwrap_or((text, ""));
+    let has_port = port.parse::<u16>().is_ok();
+    !name.contains('/')
+        && ((name.contains('.') && port.is_empty())
+            || (has_port && (name.contains('.') || name == "localhost")))
 }
 
 #[cfg(test)]

@@ -380,6 +380,9 @@ fn limits_and_warnings_of_a_registry_are_told() {
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     let expected = json!([{ "host": peer.host, "limit": 100, "remaining": 76, "window": 21600 }]);
     assert_eq!(told, expected);
+    let alone = run(folder.path(), &["limits", &peer.host, "--json"]);
+    let alone: Value = serde_json::from_slice(&alone.stdout).unwrap();
+    assert_eq!(alone, expected);
     let warned = text(&output.stderr);
     assert!(
         warned.contains(&format!("warning: {}: moved to elsewhere", peer.host)),
