@@ -9,7 +9,7 @@ use futures_util::future;
 use futures_util::stream::{self, StreamExt};
 
 use super::planning::Planned;
-use super::shared::{Moving, Source, Target};
+use super::shared::{Moving, Shared};
 use super::{Job, Outcome, Step, SyncOptions, Work};
 use crate::copy::{self, CopyOptions};
 use crate::store::Store;
@@ -39,11 +39,8 @@ pub(super) async fn copy(
         // What writes one thing after the other gets one image after the other.
         images = images.min(job.to.lanes().max(1));
         let sides = Arc::new(Sides {
-            from: Arc::new(Source::new(Arc::clone(&job.from))),
-            to: Arc::new(Target {
-                inner: Arc::clone(&job.to),
-                moving: Arc::clone(&moving),
-            }),
+            from: Arc::new(Shared::source(Arc::clone(&job.from))),
+            to: Arc::new(Shared::target(Arc::clone(&job.to), Arc::clone(&moving))),
         });
         for (what, tags) in &plan.copies {
             todo.push((Arc::clone(&sides), &job.copy, what, tags.as_slice()));

@@ -1,6 +1,7 @@
 //! Single blobs, uploads, and whether an image is whole.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use crate::serving::{Serving, run, text};
 
@@ -45,6 +46,31 @@ fn a_blob_goes_in_and_comes_out() {
     let output = at(&["blob", "put", &blob, "in"]);
     assert_eq!(output.status.code(), Some(7), "{}", text(&output.stderr));
     assert_eq!(at(&["blob", "head", &blob]).status.code(), Some(3));
+}
+
+#[test]
+fn a_rate_holds_for_what_is_sent_and_what_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Serving::start(folder.path(), &[]);
+    let repository = format!("{}/app", server.url.trim_start_matches("http://"));
+    fs::write(folder.path().join("in"), vec![7; 200_000]).unwrap();
+    // 64 KiB may pass at once, the rest at 128 KiB a second.
+    let least = Duration::from_secs_f64((200_000.0 - 65_536.0) / 131_072.0);
+    let held = |line: &[&str]| {
+        let began = Instant::now();
+        let output = run(folder.path(), &[line, &["--rate", "128KiB"]].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert!(began.elapsed() >= least, "{line:?}: {:?}", began.elapsed());
+        text(&output.stdout).trim().to_owned()
+    };
+    let digest = held(&["blob", "put", &repository, "in"]);
+    held(&[
+        "blob",
+        "get",
+        &format!("{repository}@{digest}"),
+        "-O",
+        "out",
+    ]);
 }
 
 #[test]
