@@ -112,11 +112,15 @@ impl Repository {
     /// What keeps the tags from being listed.
     pub async fn tags_of(&self, digest: &Digest) -> Result<Vec<Tag>> {
         let tags: Vec<Tag> = self.tags_paged(Page::default()).try_collect().await?;
-        let named = self.digests(tags).filter_map(|(tag, found)| async move {
-            let found = found.ok()?;
-            (found.digest == *digest).then_some(tag)
-        });
-        Ok(named.collect().await)
+        let mut named = Vec::new();
+        let mut asked = std::pin::pin!(self.digests(tags));
+        while let Some((tag, answer)) = asked.next().await {
+            // A tag may go meanwhile; whatever else fails would be a loss that nobody was told of.
+            if found(answer)?.is_some_and(|found| found.digest == *digest) {
+                named.push(tag);
+            }
+        }
+        Ok(named)
     }
 
     /// Deletes every manifest that a tag leads to, children and referrers included; `dry_run` only says
@@ -165,7 +169,7 @@ impl Repository {
                     .collect(),
                 Err(_) => Vec::new(),
             };
-            let referrers = self.referrers(&manifest.digest).await.unwrap_or_default();
+            let referrers = self.referrers(&manifest.digest).await?;
             let referrers = referrers.into_iter().map(|referrer| referrer.digest);
             for digest in children.into_iter().chain(referrers) {
                 let child = self.manifest(&Reference::Digest(digest)).await;

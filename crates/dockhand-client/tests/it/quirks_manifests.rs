@@ -101,3 +101,26 @@ async fn a_tag_is_not_touched_where_nothing_can_be_deleted() {
     let found = there.resolve(&tagged("1")).await.unwrap();
     assert_eq!(found.digest, manifest.digest);
 }
+
+#[tokio::test]
+async fn what_would_be_lost_is_known_or_an_error() {
+    let registry = Registry::start().await;
+    let (manifest, blob, content) = small_image();
+    let there = registry.repository("app");
+    send(&there, &blob, &content).await.unwrap();
+    let tags: [Tag; 2] = ["1".parse().unwrap(), "2".parse().unwrap()];
+    there.put_manifest(&manifest, &tags).await.unwrap();
+    assert_eq!(there.tags_of(&manifest.digest).await.unwrap(), tags);
+    for (path, status) in [("*/manifests/2", 403), ("*/referrers/*", 403)] {
+        let failing = Script::new()
+            .on(&format!("HEAD {path}"), move |_| Answer::new(status))
+            .on(&format!("GET {path}"), move |_| Answer::new(status));
+        let peer = Peer::start(failing.front(&registry.address)).await;
+        let repository = peer.repository();
+        let failed = match path.contains("referrers") {
+            true => repository.delete_all(true).await.map(drop),
+            false => repository.tags_of(&manifest.digest).await.map(drop),
+        };
+        assert_eq!(failed.unwrap_err().kind(), ErrorKind::Denied, "{path}");
+    }
+}
