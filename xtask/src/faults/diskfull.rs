@@ -1,9 +1,10 @@
 //! A disk that fills up under pushes: they are refused cleanly, reads and deletes go on, nothing
 //! acknowledged is lost, and pushes succeed again when there is space.
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+mod brim;
+
+use std::fs;
+use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use fastrand::Rng;
 use serde_json::{Value as Json, json};
 
+use self::brim::{lay_ballast, lend, take_the_rest};
 use super::content::{Blob, Sha};
 use super::oracle::bytes_below;
 use super::site::{self, Mount};
@@ -37,10 +39,6 @@ const DELETES: usize = 20;
 const LONGEST: Duration = Duration::from_secs(15);
 /// How soon the bytes of refused pushes are gone, and how soon pushes succeed when there is space.
 const SOON: Duration = Duration::from_secs(10);
-/// What is set aside, to be given back later.
-const BALLAST: usize = 32 << 20;
-/// The same, counted in inodes.
-const BALLAST_FILES: usize = 100;
 /// With bytes scarce: a third of this is ballast, the rest takes dozens of pushes.
 const SPACE: &str = "size=96m";
 /// With inodes scarce: the server may lay out 256 folders beforehand and still takes dozens.
@@ -48,6 +46,10 @@ const INODES: &str = "size=96m,nr_inodes=800";
 const REPO: &str = "faults/full";
 /// What our server has set aside for deletes.
 const RESERVE: &str = "dockhand.reserve";
+/// The log of our server's metadata, which a delete has to lengthen.
+const LOG: &str = "dockhand.db-wal";
+/// So many small pushes lengthen the log, however much of it is free.
+const LENGTHENING: usize = 1000;
 
 /// Fills a disk and empties it again.
 ///
@@ -72,6 +74,13 @@ pub(crate) fn run(scarce: Scarce, target: &Target, work: &Path, mut rng: Rng) ->
     stored.check(&server).context("while the disk is full")?;
     let deleted = match scarce {
         Scarce::Space => {
+            if target.kind == Kind::Dockhand {
+                lend(&ballast)?;
+                lengthen_the_log(&server, &stored, &data, &mut rng)?;
+            }
+            if let Some(uploads) = target.kind.uploads(&data) {
+                wait_until_empty(&uploads)?;
+            }
             take_the_rest(&ballast)?;
             check_deletes_by_reserve(&server, &stored, target.kind, &data)
         }
@@ -114,35 +123,8 @@ pub(crate) fn run(scarce: Scarce, target: &Target, work: &Path, mut rng: Rng) ->
     ))
 }
 
-/// Takes space that is given back later.
-fn lay_ballast(disk: &Path, scarce: Scarce) -> Result<PathBuf> {
-    let ballast = disk.join("ballast");
-    let lay = || -> std::io::Result<()> {
-        fs::create_dir(&ballast)?;
-        match scarce {
-            Scarce::Space => File::create(ballast.join("0"))?.write_all(&vec![1; BALLAST]),
-            Scarce::Inodes => (0..BALLAST_FILES)
-                .try_for_each(|n| File::create(ballast.join(n.to_string())).map(drop)),
-        }
-    };
-    lay().with_context(|| ballast.display().to_string())?;
-    Ok(ballast)
-}
-
 fn bytes_of(file: &Path) -> u64 {
     fs::metadata(file).map_or(0, |found| found.len())
-}
-
-/// Takes what is left beside the pushes that were refused, to the last byte.
-fn take_the_rest(ballast: &Path) -> Result<()> {
-    let rest = ballast.join("rest");
-    let mut file = File::create(&rest).with_context(|| rest.display().to_string())?;
-    loop {
-        match file.write_all(&[1; 4096]) {
-            Err(error) if error.kind() == ErrorKind::StorageFull => return Ok(()),
-            written => written.with_context(|| rest.display().to_string())?,
-        }
-    }
 }
 
 /// What was acknowledged, and how much was refused.
@@ -347,7 +329,23 @@ fn check_deletes(server: &Server, stored: &Stored, kind: Kind) -> Result<&'stati
     Ok(if refused { "were refused" } else { "went on" })
 }
 
-/// The same, when deletes cannot go on without what was set aside for them.
+/// Pushes until the log has no room left within: a push that is refused empties it into the database,
+/// and deletes would go into the space that it has.
+fn lengthen_the_log(server: &Server, stored: &Stored, data: &Path, rng: &mut Rng) -> Result<()> {
+    let log = data.join(LOG);
+    let before = bytes_of(&log);
+    let mut client = server.client();
+    for _ in 0..LENGTHENING {
+        let pushed = push_image(&mut client, stored, 1000, rng)?;
+        ensure!(pushed, "a push was refused though there was space");
+        if bytes_of(&log) > before {
+            return Ok(());
+        }
+    }
+    bail!("{LENGTHENING} pushes went into a log of {before} bytes")
+}
+
+/// Deletes tags when that cannot go on without what was set aside for it.
 fn check_deletes_by_reserve(
     server: &Server,
     stored: &Stored,
