@@ -252,18 +252,15 @@ async fn needs_of(store: &dyn Store, root: RawManifest) -> Result<Needs> {
                     continue;
                 }
             };
-            if parsed.kind == ManifestKind::Image {
-                needs.image(
-                    &one,
-                    parsed
-                        .links
-                        .into_iter()
-                        .map(|link| (link.kind, link.descriptor)),
-                );
-                continue;
+            let links = parsed.links.into_iter();
+            let links = links.map(|link| (link.kind, link.descriptor));
+            let (manifests, blobs): (Vec<_>, Vec<_>) =
+                links.partition(|(kind, _)| *kind == LinkKind::Manifest);
+            if parsed.kind == ManifestKind::Image || !blobs.is_empty() {
+                needs.image(&one, blobs.into_iter());
             }
-            let links = parsed.links.into_iter().map(|link| link.descriptor);
-            children.extend(links.filter(|child| {
+            let manifests = manifests.into_iter().map(|(_, manifest)| manifest);
+            children.extend(manifests.filter(|child| {
                 seen.insert((
                     child.digest,
                     child.platform.as_ref().map(ToString::to_string),

@@ -26,6 +26,14 @@ pub const DEPTH_MAX: usize = 64;
 /// platform, has 50,000. More than this only makes a document slow to read.
 pub const VALUES_MAX: usize = 65_536;
 
+/// How the types of blobs begin that stand among the manifests of an index: BuildKit writes a cache as
+/// an index of its layers and of its own config, and registries and clients take these for blobs.
+const BLOBS_IN_INDEXES: [&str; 3] = [
+    "application/vnd.oci.image.layer.",
+    "application/vnd.docker.image.rootfs.",
+    "application/vnd.buildkit.cacheconfig.",
+];
+
 /// What a manifest is: one image (or artifact), or a list of manifests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ManifestKind {
@@ -40,7 +48,7 @@ pub enum ManifestKind {
 pub enum LinkKind {
     /// The config blob of an image.
     Config,
-    /// A layer blob of an image.
+    /// A layer blob of an image; or a blob that stands in an index, as in the caches of BuildKit.
     Layer,
     /// A manifest of an index.
     Manifest,
@@ -207,14 +215,13 @@ impl Document {
         }
         let config_type = self.config.as_ref().map(|config| config.media_type.clone());
         let stated = self.artifact_type.filter(|stated| !stated.is_empty());
-        let all = |list: Option<Vec<Descriptor>>, kind| {
-            let list = list.unwrap_or_default().into_iter();
-            list.map(move |descriptor| ManifestLink { kind, descriptor })
-        };
-        let config = self.config.map(|config| vec![config]);
-        let links: Vec<_> = all(config, LinkKind::Config)
-            .chain(all(self.layers, LinkKind::Layer))
-            .chain(all(self.manifests, LinkKind::Manifest))
+        let link = |kind| move |descriptor| ManifestLink { kind, descriptor };
+        let config = self.config.into_iter().map(link(LinkKind::Config));
+        let layers = self.layers.into_iter().flatten();
+        let children = self.manifests.into_iter().flatten();
+        let links: Vec<_> = config
+            .chain(layers.map(link(LinkKind::Layer)))
+            .chain(children.map(|child| link(kind_of_child(&child))(child)))
             .collect();
         if links.len() > LINKS_MAX {
             let found = links.len();
@@ -232,6 +239,17 @@ impl Document {
             links,
             annotations: self.annotations,
         })
+    }
+}
+
+fn kind_of_child(child: &Descriptor) -> LinkKind {
+    let begins = |prefix: &&str| {
+        let start = child.media_type.get(..prefix.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
+    match BLOBS_IN_INDEXES.iter().any(begins) {
+        true => LinkKind::Layer,
+        false => LinkKind::Manifest,
     }
 }
 

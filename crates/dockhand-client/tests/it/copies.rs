@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use dockhand_client::copy::{CopyOptions, copy, keep_platforms, plan};
-use dockhand_client::{ErrorKind, Memory, RawManifest, Store};
+use dockhand_client::sizes::size_of;
+use dockhand_client::{ErrorKind, Layout, Memory, RawManifest, Store, Unobserved, validate};
 use dockhand_oci::{MediaType, Reference, Tag};
 
-use crate::registry::{Registry, bytes, image};
+use crate::registry::{Registry, blob, bytes, image};
 use crate::repositories::attach;
 
 fn tag(text: &str) -> Tag {
@@ -169,6 +170,46 @@ async fn what_is_listed_comes_before_all_that_list_it() {
         .unwrap();
     assert_eq!(copied.manifests, 4);
     assert_eq!(to.manifest(&what).await.unwrap(), root);
+}
+
+/// What BuildKit writes with `--cache-to type=registry`: blobs stand where an index has manifests.
+#[tokio::test]
+async fn an_index_of_blobs_is_copied_with_them() {
+    let registry = Registry::start().await;
+    let from: Arc<dyn Store> = Arc::new(Memory::new());
+    let to: Arc<dyn Store> = Arc::new(registry.repository("cache"));
+    let folder = tempfile::tempdir().unwrap();
+    let layout: Arc<dyn Store> = Arc::new(Layout::create(folder.path()).await.unwrap());
+    let blobs = [
+        blob(MediaType::OCI_LAYER_GZIP, bytes(1, 5000)),
+        blob("application/vnd.buildkit.cacheconfig.v0", "{}"),
+    ];
+    for (blob, content) in &blobs {
+        from.put_blob(blob, Arc::new(content.clone()), None)
+            .await
+            .unwrap();
+    }
+    let children = blobs.map(|(blob, _)| blob);
+    let index = serde_json::json!({
+        "schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": children,
+    });
+    let index = RawManifest::new(MediaType::OCI_INDEX, index.to_string());
+    from.put_manifest(&index, &[tag("main")]).await.unwrap();
+    let what = Reference::Tag(tag("main"));
+    let options = CopyOptions::default();
+    for (from, to) in [(&from, &to), (&to, &layout)] {
+        let copied = copy(from, &what, to, &[tag("main")], &options)
+            .await
+            .unwrap();
+        assert_eq!((copied.manifests, copied.blobs_sent), (1, 2));
+        assert_eq!(to.manifest(&what).await.unwrap(), index);
+        let found = validate(to, &what, false, &Unobserved).await.unwrap();
+        assert!(found.problems.is_empty(), "{:?}", found.problems);
+        assert_eq!((found.manifests, found.blobs, found.bytes), (1, 2, 5002));
+        let size = size_of(&**to, &what).await.unwrap();
+        assert_eq!(size.total, 5002 + index.bytes.len() as u64);
+        assert_eq!(size.images[0].layers, [5000, 2]);
+    }
 }
 
 #[tokio::test]

@@ -90,6 +90,30 @@ fn indexes_link_to_manifests() {
     }
 }
 
+/// The caches of BuildKit are indexes of blobs.
+#[test]
+fn indexes_link_to_blobs_too() {
+    let oci = MediaType::OCI_INDEX;
+    let cache = "application/vnd.buildkit.cacheconfig.v0";
+    for (media_type, wanted) in [
+        (MediaType::OCI_LAYER_ZSTD, LinkKind::Layer),
+        (MediaType::OCI_LAYER_NONDISTRIBUTABLE, LinkKind::Layer),
+        (MediaType::DOCKER_LAYER_GZIP, LinkKind::Layer),
+        (MediaType::DOCKER_LAYER_FOREIGN, LinkKind::Layer),
+        (cache, LinkKind::Layer),
+        ("Application/vnd.BuildKit.CacheConfig.v1", LinkKind::Layer),
+        (MediaType::DOCKER_SCHEMA1, LinkKind::Manifest),
+        ("application/vnd.oci.image", LinkKind::Manifest),
+        ("of/no-kind-that-is-known", LinkKind::Manifest),
+        ("", LinkKind::Manifest),
+    ] {
+        let document = with(index(oci), json!({"manifests": [content(media_type)]}));
+        let read = parse(oci, &document).unwrap();
+        assert_eq!(kinds(&read), [wanted], "{media_type}");
+        assert_eq!(read.kind, ManifestKind::Index);
+    }
+}
+
 #[test]
 fn the_effective_artifact_type_is_the_specification_s() {
     let oci = MediaType::OCI_MANIFEST;

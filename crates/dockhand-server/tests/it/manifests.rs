@@ -138,6 +138,31 @@ async fn missing_content_is_named() {
     lenient.push_manifest("app", "v1", OCI_INDEX, &index).await;
 }
 
+/// What BuildKit writes with `--cache-to type=registry`: blobs stand where an index has manifests.
+#[tokio::test]
+async fn an_index_of_blobs_needs_its_blobs() {
+    let server = TestServer::new();
+    let layer = Algorithm::Sha256.digest(b"layer");
+    let config = server.push_blob("cache", b"{}").await;
+    let index = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[
+        {{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"{layer}","size":5}},
+        {{"mediaType":"application/vnd.buildkit.cacheconfig.v0","digest":"{config}","size":2}}]}}"#
+    );
+    let put = "PUT /v2/cache/manifests/main";
+    let type_ = [("content-type", OCI_INDEX)];
+    let refused = server.send(put, &type_, index.clone()).await;
+    assert_eq!(refused.code(), "MANIFEST_BLOB_UNKNOWN");
+    let names = |digest: &dyn ToString| refused.show().contains(&digest.to_string());
+    assert!(names(&layer) && !names(&config), "{}", refused.show());
+    server.push_blob("cache", b"layer").await;
+    assert_eq!(server.send(put, &type_, index.clone()).await.status, 201);
+    assert_eq!(server.get("/v2/cache/manifests/main").await.body, index);
+    // What is needed cannot be deleted.
+    let delete = format!("DELETE /v2/cache/blobs/{layer}");
+    assert_eq!(server.send(&delete, &[], "").await.status, 405);
+}
+
 #[tokio::test]
 async fn referrers_with_and_without_a_filter() {
     let server = TestServer::new();
