@@ -18,6 +18,11 @@ const HEADERS_MAX: u64 = 1024 * 1024;
 /// those of the largest real layers have some ten million.
 const HEADERS_SUM_MAX: usize = 256 * 1024 * 1024;
 
+/// How the records of a sparse file begin when it is no type of its own: what follows is then not the
+/// content, but a list of its parts and these.
+/// <https://www.gnu.org/software/tar/manual/html_section/Sparse-Formats.html>
+const SPARSE: &str = "GNU.sparse.";
+
 /// What a member is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -88,6 +93,9 @@ impl Member {
             for record in records {
                 let record = record.map_err(unreadable)?;
                 let Ok(key) = record.key() else { continue };
+                if key.starts_with(SPARSE) {
+                    return Err(sparse(&path));
+                }
                 if !["path", "linkpath", "size"].contains(&key) {
                     extended.push((key.to_owned(), record.value_bytes().to_vec()));
                 }
@@ -148,6 +156,13 @@ pub(crate) fn each_member(
         allowance.store(u64::MAX, Relaxed);
         io::copy(&mut entry, &mut io::sink()).map_err(unreadable)?;
     }
+}
+
+/// Better refused than taken for something else.
+fn sparse(path: &ImagePath) -> Error {
+    let message = format!("`{path}` is a sparse file in the POSIX form, which cannot be read");
+    Error::new(ErrorKind::Unsupported, message)
+        .with_hint("write the layer anew without sparse files: `tar` without --sparse")
 }
 
 /// A limit was reached that keeps a small archive from becoming endless content.

@@ -210,6 +210,32 @@ async fn owners_modes_times_and_attributes_come_along() {
     assert!(entry.digest.is_some() && entry.attributes.contains_key("security.capability"));
 }
 
+/// What follows the header of such a file is not its content.
+#[tokio::test]
+async fn sparse_files_in_the_posix_form_are_refused() {
+    let registry = Registry::start().await;
+    let store = registry.repository("app");
+    let mut builder = tar::Builder::new(Vec::new());
+    let records = [
+        ("GNU.sparse.major", &b"1"[..]),
+        ("GNU.sparse.minor", b"0"),
+        ("GNU.sparse.name", b"disk.img"),
+        ("GNU.sparse.realsize", b"1000000"),
+    ];
+    builder.append_pax_extensions(records).unwrap();
+    let mut header = tar::Header::new_ustar();
+    header.set_size(4);
+    builder
+        .append_data(&mut header, "GNUSparseFile.0/disk.img", &b"1\n0\n"[..])
+        .unwrap();
+    let image = an_image(&store, &[gzip(&builder.into_inner().unwrap())]).await;
+    let error = exported(&store, &image, Limits::default())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert!(error.to_string().contains("sparse file"), "{error}");
+}
+
 #[tokio::test]
 async fn bombs_and_paths_that_lead_out_are_refused() {
     let registry = Registry::start().await;
