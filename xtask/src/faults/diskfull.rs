@@ -2,8 +2,8 @@
 //! acknowledged is lost, and pushes succeed again when there is space.
 
 mod brim;
+mod deletes;
 
-use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
@@ -13,11 +13,12 @@ use anyhow::{Context as _, Result, bail, ensure};
 use fastrand::Rng;
 use serde_json::{Value as Json, json};
 
-use self::brim::{lay_ballast, lend, take_the_rest};
+use self::brim::{give_back, lay_ballast};
+use self::deletes::{check_deletes, delete_while_full};
 use super::content::{Blob, Sha};
 use super::oracle::bytes_below;
 use super::site::{self, Mount};
-use super::target::{Kind, Server, Target};
+use super::target::{Server, Target};
 use super::wire::{ANY, Body, Client, Reply, path_of, with_query};
 
 /// What runs out.
@@ -33,8 +34,6 @@ pub(crate) enum Scarce {
 const CLIENTS: usize = 4;
 /// Each client goes on until so many of its pushes were refused.
 const REFUSALS: usize = 6;
-/// How many tags are deleted while the disk is full, before a restart and after it.
-const DELETES: usize = 20;
 /// No push takes longer, whatever the disk does.
 const LONGEST: Duration = Duration::from_secs(15);
 /// How soon the bytes of refused pushes are gone, and how soon pushes succeed when there is space.
@@ -44,12 +43,8 @@ const SPACE: &str = "size=96m";
 /// With inodes scarce: the server may lay out 256 folders beforehand and still takes dozens.
 const INODES: &str = "size=96m,nr_inodes=800";
 const REPO: &str = "faults/full";
-/// What our server has set aside for deletes.
-const RESERVE: &str = "dockhand.reserve";
-/// The log of our server's metadata, which a delete has to lengthen.
-const LOG: &str = "dockhand.db-wal";
-/// So many small pushes lengthen the log, however much of it is free.
-const LENGTHENING: usize = 1000;
+/// Where the server has its data on the disk.
+const DATA: &str = "data";
 
 /// Fills a disk and empties it again.
 ///
@@ -64,32 +59,16 @@ pub(crate) fn run(scarce: Scarce, target: &Target, work: &Path, mut rng: Rng) ->
         INODES
     };
     disk.mount("tmpfs", options, "tmpfs".as_ref())?;
-    let ballast = lay_ballast(&disk.path, scarce)?;
-    let data = disk.path.join("data");
+    lay_ballast(&disk.path, scarce)?;
+    let data = disk.path.join(DATA);
     let mut server = target.start(&data, work)?;
     let stored = Stored::default();
 
     fill(&server, &stored, scarce, &mut rng)?;
     server.check_alive().context("while the disk is full")?;
     stored.check(&server).context("while the disk is full")?;
-    let deleted = match scarce {
-        Scarce::Space => {
-            if target.kind == Kind::Dockhand {
-                lend(&ballast)?;
-                lengthen_the_log(&server, &stored, &data, &mut rng)?;
-            }
-            if let Some(uploads) = target.kind.uploads(&data) {
-                wait_until_empty(&uploads)?;
-            }
-            take_the_rest(&ballast)?;
-            check_deletes_by_reserve(&server, &stored, target.kind, &data)
-        }
-        Scarce::Inodes => check_deletes(&server, &stored, target.kind),
-    };
-    let deleted = deleted.context("while the disk is full")?;
-    if let Some(uploads) = target.kind.uploads(&data) {
-        wait_until_empty(&uploads)?;
-    }
+    let deleted = delete_while_full(scarce, &server, &stored, target.kind, &disk.path, &mut rng)
+        .context("while the disk is full")?;
     server.kill()?;
     let mut server = target
         .start(&data, work)
@@ -100,7 +79,7 @@ pub(crate) fn run(scarce: Scarce, target: &Target, work: &Path, mut rng: Rng) ->
     check_deletes(&server, &stored, target.kind).context("after a restart on a full disk")?;
     let refused = stored.refused();
 
-    fs::remove_dir_all(&ballast).with_context(|| ballast.display().to_string())?;
+    give_back(&disk.path)?;
     let waited = push_again(&server, &stored, &mut rng).context("after space returned")?;
     stored.check(&server).context("after space returned")?;
     server.kill()?;
@@ -121,10 +100,6 @@ pub(crate) fn run(scarce: Scarce, target: &Target, work: &Path, mut rng: Rng) ->
         stored.len(),
         waited.as_secs_f64()
     ))
-}
-
-fn bytes_of(file: &Path) -> u64 {
-    fs::metadata(file).map_or(0, |found| found.len())
 }
 
 /// What was acknowledged, and how much was refused.
@@ -296,70 +271,6 @@ fn clean(
         "{method} {path} was answered {brief}, which is no error body"
     );
     Ok(reply)
-}
-
-/// Deletes tags: that succeeds, or is refused cleanly by other servers than ours. Says what it did.
-fn check_deletes(server: &Server, stored: &Stored, kind: Kind) -> Result<&'static str> {
-    let is_tag = |(path, _): &&(String, Sha)| path.contains("/manifests/");
-    let tags: Vec<_> = stored.with(|known| {
-        let tags = known.paths.iter().filter(is_tag);
-        tags.take(DELETES).cloned().collect()
-    });
-    ensure!(!tags.is_empty(), "nothing was stored");
-    let mut client = server.client();
-    let mut refused = false;
-    for (path, _) in &tags {
-        let reply = clean(&mut client, "DELETE", path, &[], Body::Empty)?;
-        let after = client.call("GET", path, &[ANY], Body::Empty)?;
-        let expected = if reply.is_success() { 404 } else { 200 };
-        let (brief, found) = (reply.brief(), after.status);
-        ensure!(
-            found == expected,
-            "DELETE {path} was answered {brief}, GET after it {found}"
-        );
-        ensure!(
-            reply.is_success() || kind != Kind::Dockhand,
-            "DELETE {path} was answered {brief}"
-        );
-        refused |= !reply.is_success();
-        if reply.is_success() {
-            stored.with(|known| known.paths.retain(|(known, _)| known != path));
-        }
-    }
-    Ok(if refused { "were refused" } else { "went on" })
-}
-
-/// Pushes until the log has no room left within: a push that is refused empties it into the database,
-/// and deletes would go into the space that it has.
-fn lengthen_the_log(server: &Server, stored: &Stored, data: &Path, rng: &mut Rng) -> Result<()> {
-    let log = data.join(LOG);
-    let before = bytes_of(&log);
-    let mut client = server.client();
-    for _ in 0..LENGTHENING {
-        let pushed = push_image(&mut client, stored, 1000, rng)?;
-        ensure!(pushed, "a push was refused though there was space");
-        if bytes_of(&log) > before {
-            return Ok(());
-        }
-    }
-    bail!("{LENGTHENING} pushes went into a log of {before} bytes")
-}
-
-/// Deletes tags when that cannot go on without what was set aside for it.
-fn check_deletes_by_reserve(
-    server: &Server,
-    stored: &Stored,
-    kind: Kind,
-    data: &Path,
-) -> Result<&'static str> {
-    let reserve = data.join(RESERVE);
-    let before = bytes_of(&reserve);
-    let deleted = check_deletes(server, stored, kind)?;
-    ensure!(
-        kind != Kind::Dockhand || bytes_of(&reserve) < before,
-        "the disk was not full for a delete"
-    );
-    Ok(deleted)
 }
 
 fn wait_until_empty(uploads: &Path) -> Result<()> {

@@ -2,12 +2,14 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
 use super::Scarce;
 
+/// The folder of what is laid on the disk.
+const NAME: &str = "ballast";
 /// What is set aside, to be given back later.
 const BALLAST: u64 = 32 << 20;
 /// The same, counted in inodes.
@@ -16,8 +18,8 @@ const BALLAST_FILES: usize = 100;
 const LOAN: u64 = 8 << 20;
 
 /// Takes space that is given back later.
-pub(super) fn lay_ballast(disk: &Path, scarce: Scarce) -> Result<PathBuf> {
-    let ballast = disk.join("ballast");
+pub(super) fn lay_ballast(disk: &Path, scarce: Scarce) -> Result<()> {
+    let ballast = disk.join(NAME);
     let lay = || -> io::Result<()> {
         fs::create_dir(&ballast)?;
         match scarce {
@@ -30,13 +32,12 @@ pub(super) fn lay_ballast(disk: &Path, scarce: Scarce) -> Result<PathBuf> {
                 .try_for_each(|n| File::create(ballast.join(n.to_string())).map(drop)),
         }
     };
-    lay().with_context(|| ballast.display().to_string())?;
-    Ok(ballast)
+    lay().with_context(|| ballast.display().to_string())
 }
 
 /// Gives some of the bytes back, for a while.
-pub(super) fn lend(ballast: &Path) -> Result<()> {
-    let path = ballast.join("0");
+pub(super) fn lend(disk: &Path) -> Result<()> {
+    let path = disk.join(NAME).join("0");
     File::options()
         .write(true)
         .open(&path)
@@ -45,8 +46,8 @@ pub(super) fn lend(ballast: &Path) -> Result<()> {
 }
 
 /// Takes what is left, to the last byte.
-pub(super) fn take_the_rest(ballast: &Path) -> Result<()> {
-    let rest = ballast.join("rest");
+pub(super) fn take_the_rest(disk: &Path) -> Result<()> {
+    let rest = disk.join(NAME).join("rest");
     let mut file = File::create(&rest).with_context(|| rest.display().to_string())?;
     loop {
         match file.write_all(&[1; 4096]) {
@@ -54,4 +55,10 @@ pub(super) fn take_the_rest(ballast: &Path) -> Result<()> {
             written => written.with_context(|| rest.display().to_string())?,
         }
     }
+}
+
+/// Gives everything back.
+pub(super) fn give_back(disk: &Path) -> Result<()> {
+    let ballast = disk.join(NAME);
+    fs::remove_dir_all(&ballast).with_context(|| ballast.display().to_string())
 }
