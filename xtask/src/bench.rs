@@ -8,6 +8,7 @@ mod accounts;
 mod client;
 mod content;
 mod crowd;
+mod endpoint;
 mod figure;
 mod load;
 mod loopback;

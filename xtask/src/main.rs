@@ -5,6 +5,7 @@
 //! registry under test and its best-known peer, tools and the report.
 
 mod bench;
+mod certificates;
 mod distribution;
 mod dockhand;
 mod faults;

@@ -3,7 +3,6 @@
 //! One blocking thread per connection. Client and server are left to the scheduler: pinning them to
 //! a core each makes runs steadier, but then no server can show what it does with two cores.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -12,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::accounts::processor_time;
 use super::content::hex;
 use super::crowd::{self, Client};
+use super::endpoint::Endpoint;
 use super::servers::Peer;
 use super::wire::{Connection, Head};
 
@@ -44,8 +44,8 @@ impl Read {
     }
 
     /// Reads it once whole and checks every byte by its digest; this warms the caches too.
-    pub(crate) fn verify(&self, address: SocketAddr, digest: &str) -> Result<()> {
-        let mut connection = Connection::open(address)?;
+    pub(crate) fn verify(&self, endpoint: impl Into<Endpoint>, digest: &str) -> Result<()> {
+        let mut connection = Connection::open(endpoint)?;
         connection.send(&self.request)?;
         let head = connection.head()?;
         self.check(&head)?;
@@ -139,7 +139,7 @@ impl Run {
 /// Asks a server on so many connections for so long.
 pub(crate) fn run(peer: &Peer, read: &Read, connections: usize, time: Duration) -> Result<Run> {
     let client = |_| -> Result<Client<'_, (u64, u64)>> {
-        let mut connection = Connection::open(peer.address)?;
+        let mut connection = Connection::open(&peer.endpoint)?;
         Ok(Box::new(move || {
             read.repeat(&mut connection, Instant::now() + time)
         }))

@@ -8,6 +8,7 @@ mod pushes;
 mod reads;
 mod start;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +23,24 @@ use super::servers::{Peer, Programs};
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) measure: fn(&Bench) -> Result<Vec<Figure>>,
+}
+
+/// What requests travel over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Transport {
+    Plain,
+    /// TLS 1.3, with the cipher suite that client and server agree on by themselves.
+    Tls,
+}
+
+impl Transport {
+    /// What the name of a figure says of it.
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Tls => " over TLS",
+        }
+    }
 }
 
 /// All rows, in the order of the table.
@@ -39,12 +58,28 @@ pub(crate) const ROWS: &[Row] = &[
         measure: reads::blob_4k,
     },
     Row {
+        name: "blob-1g-tls",
+        measure: reads::blob_1g_tls,
+    },
+    Row {
+        name: "blob-1m-tls",
+        measure: reads::blob_1m_tls,
+    },
+    Row {
+        name: "blob-4k-tls",
+        measure: reads::blob_4k_tls,
+    },
+    Row {
         name: "manifest",
         measure: reads::manifest,
     },
     Row {
         name: "push-1g",
         measure: pushes::large,
+    },
+    Row {
+        name: "push-1g-tls",
+        measure: pushes::large_tls,
     },
     Row {
         name: "push-small",
@@ -86,12 +121,23 @@ impl Bench {
             .with_context(|| format!("cannot make a folder in {}", self.folder.display()))
     }
 
-    /// Starts these servers, each on its own folder in `place`.
+    /// Starts these servers over plain HTTP, each on its own folder in `place`.
     fn start(&self, all: &[Who], place: &Path) -> Result<Vec<Peer>> {
-        let folder = |who: Who| place.join(who.to_string().to_lowercase());
-        all.iter()
-            .map(|who| self.programs.start(*who, &folder(*who)))
-            .collect()
+        self.start_over(Transport::Plain, all, place)
+    }
+
+    /// Starts these servers, each on its own folder in `place`.
+    fn start_over(&self, transport: Transport, all: &[Who], place: &Path) -> Result<Vec<Peer>> {
+        let certificates = (transport == Transport::Tls).then(|| place.join("certificates"));
+        if let Some(certificates) = &certificates {
+            fs::create_dir_all(certificates)?;
+            crate::certificates::certificates(certificates)?;
+        }
+        let start = |who: &Who| {
+            let folder = place.join(who.to_string().to_lowercase());
+            self.programs.start(*who, &folder, certificates.as_deref())
+        };
+        all.iter().map(start).collect()
     }
 
     /// A full run takes the first, a quick one the second.

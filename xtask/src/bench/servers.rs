@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use super::endpoint::Endpoint;
 use super::figure::Who;
 use super::pin::Pin;
 use crate::dockhand::Dockhand;
@@ -76,14 +77,26 @@ impl Programs {
         Ok(version.trim_end_matches("+unknown").to_owned())
     }
 
-    /// Starts a server on a folder, which is made when it is not there.
-    pub(crate) fn start(&self, who: Who, folder: &Path) -> Result<Peer> {
+    /// Starts a server on a directory, which is created if it does not exist. With `certificates`, the
+    /// directory that [`certificates()`](crate::certificates::certificates) wrote, it serves TLS 1.3.
+    pub(crate) fn start(
+        &self,
+        who: Who,
+        folder: &Path,
+        certificates: Option<&Path>,
+    ) -> Result<Peer> {
         fs::create_dir_all(folder)?;
         let address = free_address()?;
+        let endpoint = match certificates {
+            None => Endpoint::from(address),
+            Some(certificates) => Endpoint::secure(address, &certificates.join("ca.pem"))?,
+        };
         let mut command = match who {
-            Who::Dockhand => dockhand(&self.dockhand, folder, address),
-            Who::Nginx => nginx(&self.nginx, folder, address)?,
-            Who::Distribution => distribution::serve(&self.registry, folder, address, false)?,
+            Who::Dockhand => dockhand(&self.dockhand, folder, address, certificates),
+            Who::Nginx => nginx(&self.nginx, folder, address, certificates)?,
+            Who::Distribution => {
+                distribution::serve(&self.registry, folder, address, false, certificates)?
+            }
         };
         let began = Instant::now();
         self.pin.iter().try_for_each(Pin::as_server)?;
@@ -91,7 +104,7 @@ impl Programs {
         self.pin.iter().try_for_each(Pin::as_client)?;
         let mut server = server?;
         // Asked here and not by the server's log: all three in the same way, and to the millisecond.
-        while !answers(address, who) {
+        while !answers(&endpoint, who) {
             if !server.is_running() || began.elapsed() > READY {
                 bail!("{who} does not start:\n{}", server.log_tail());
             }
@@ -100,6 +113,7 @@ impl Programs {
         Ok(Peer {
             who,
             address,
+            endpoint,
             ready: began.elapsed(),
             server,
         })
@@ -111,6 +125,7 @@ impl Programs {
 pub(crate) struct Peer {
     pub(crate) who: Who,
     pub(crate) address: SocketAddr,
+    pub(crate) endpoint: Endpoint,
     /// From the start of the process to the first good answer.
     pub(crate) ready: Duration,
     server: Server,
@@ -136,18 +151,17 @@ impl Drop for Peer {
 }
 
 /// Whether a server that may not have started yet gives a good answer.
-fn answers(address: SocketAddr, who: Who) -> bool {
+fn answers(endpoint: &Endpoint, who: Who) -> bool {
     let path = match who {
         Who::Dockhand => "/livez",
         Who::Nginx => "/ready",
         Who::Distribution => "/v2/",
     };
-    let ask = || -> std::io::Result<bool> {
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(READY))?;
+    let ask = || -> Result<bool> {
+        let mut stream = endpoint.connect()?;
         write!(
             stream,
-            "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+            "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
         )?;
         let mut status = [0; 12];
         stream.read_exact(&mut status)?;
@@ -159,10 +173,23 @@ fn answers(address: SocketAddr, who: Who) -> bool {
 }
 
 /// Without a log of requests, as the others.
-fn dockhand(program: &Path, folder: &Path, address: SocketAddr) -> Command {
+fn dockhand(
+    program: &Path,
+    folder: &Path,
+    address: SocketAddr,
+    certificates: Option<&Path>,
+) -> Command {
     let mut command = Command::new(program);
     command.arg("serve").arg("--data").arg(folder);
     command.args(["--listen", &address.to_string(), "--access-log", "off"]);
+    if let Some(certificates) = certificates {
+        command
+            .arg("--tls-cert")
+            .arg(certificates.join("server.pem"));
+        command
+            .arg("--tls-key")
+            .arg(certificates.join("server.key"));
+    }
     command
 }
 
@@ -172,7 +199,12 @@ pub(crate) fn nginx_root(folder: &Path) -> PathBuf {
 }
 
 /// As its own documentation tunes it for static files; nothing of the system's own nginx is touched.
-fn nginx(program: &Path, folder: &Path, address: SocketAddr) -> Result<Command> {
+fn nginx(
+    program: &Path,
+    folder: &Path,
+    address: SocketAddr,
+    certificates: Option<&Path>,
+) -> Result<Command> {
     fs::create_dir_all(nginx_root(folder))?;
     fs::write(nginx_root(folder).join("ready"), "ready\n")?;
     let mut text = String::from("daemon off;\nworker_processes auto;\npid nginx.pid;\n");
@@ -188,10 +220,18 @@ fn nginx(program: &Path, folder: &Path, address: SocketAddr) -> Result<Command> 
         fs::create_dir_all(&folder)?;
         writeln!(text, "  {kind}_temp_path {};", folder.display())?;
     }
-    let root = nginx_root(folder);
+    let (root, mut tls) = (nginx_root(folder), "");
+    if let Some(certificates) = certificates {
+        writeln!(
+            text,
+            "  ssl_protocols TLSv1.3;\n  ssl_certificate {0}/server.pem;\n  ssl_certificate_key {0}/server.key;",
+            certificates.display()
+        )?;
+        tls = " ssl";
+    }
     writeln!(
         text,
-        "  server {{ listen {address}; root {}; }}\n}}",
+        "  server {{ listen {address}{tls}; root {}; }}\n}}",
         root.display()
     )?;
     let file = folder.join("nginx.conf");

@@ -2,18 +2,15 @@
 //! buffer. It shares the processors with the servers, so whatever it spends is missing there.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
 use std::str;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
+use super::endpoint::{Endpoint, Stream};
+
 /// Reads of this size cost few calls, and stay in the cache of a core.
 const BUFFER: usize = 256 * 1024;
-/// Connecting on the same machine takes no time unless nobody listens.
-const CONNECT: Duration = Duration::from_secs(5);
-/// The slowest single answer: 1 GiB made durable beside other work.
-const SILENCE: Duration = Duration::from_secs(120);
 /// More than any of the servers sends.
 const HEADERS: usize = 64;
 
@@ -50,8 +47,8 @@ impl Answer {
 /// A connection to one server, kept alive, opened anew when the server closes it.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    address: SocketAddr,
-    stream: TcpStream,
+    endpoint: Endpoint,
+    stream: Stream,
     buffer: Vec<u8>,
     // What was read and not used lies in `buffer[from..to]`.
     from: usize,
@@ -61,10 +58,11 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Connects.
-    pub(crate) fn open(address: SocketAddr) -> Result<Self> {
-        let stream = connect(address)?;
+    pub(crate) fn open(endpoint: impl Into<Endpoint>) -> Result<Self> {
+        let endpoint = endpoint.into();
+        let stream = endpoint.connect()?;
         Ok(Self {
-            address,
+            endpoint,
             stream,
             buffer: vec![0; BUFFER],
             from: 0,
@@ -76,7 +74,7 @@ impl Connection {
     /// Sends bytes: the head of a request, or a part of its body.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<()> {
         if self.closed {
-            *self = Self::open(self.address)?;
+            *self = Self::open(&self.endpoint)?;
         }
         self.stream
             .write_all(bytes)
@@ -214,15 +212,6 @@ impl Connection {
         (self.from, self.to) = (0, read);
         Ok(())
     }
-}
-
-fn connect(address: SocketAddr) -> Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&address, CONNECT)
-        .with_context(|| format!("cannot connect to {address}"))?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(SILENCE))?;
-    stream.set_write_timeout(Some(SILENCE))?;
-    Ok(stream)
 }
 
 /// Reads the head of an answer and its length, when all of it is there.

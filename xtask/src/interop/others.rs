@@ -56,7 +56,7 @@ impl Other {
         let program = tools::require(self.program())?;
         match self {
             Self::Distribution2 | Self::Distribution3 => {
-                distribution::serve(&program, folder, address, true)
+                distribution::serve(&program, folder, address, true, None)
             }
             Self::Zot => {
                 let settings = json!({

@@ -1,19 +1,12 @@
 //! The registry that a part talks to, over plain HTTP or over TLS.
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
 
 use anyhow::Result;
 use tempfile::TempDir;
 
+use crate::certificates::certificates;
 use crate::dockhand::{Dockhand, Running, Serve};
-use crate::process::run;
-use crate::tools;
-
-/// Making a key and signing with it takes a moment.
-const OPENSSL: Duration = Duration::from_secs(30);
 
 /// How much of the registry's log a failure shows: the requests of one command of a client.
 const LOG_LINES: usize = 8;
@@ -156,31 +149,4 @@ impl Peer {
     pub(super) fn folder(&self) -> &Path {
         self.folder.path()
     }
-}
-
-/// Makes an authority and a certificate for 127.0.0.1 that it signed: `ca.pem`, `server.pem`,
-/// `server.key`.
-fn certificates(folder: &Path) -> Result<()> {
-    let openssl = |words: &str| -> Result<()> {
-        let mut command = Command::new(tools::require("openssl")?);
-        command
-            .current_dir(folder)
-            .arg(words.split(' ').next().unwrap_or_default());
-        run(command.args(words.split(' ').skip(1)), OPENSSL)?.success()?;
-        Ok(())
-    };
-    fs::write(
-        folder.join("san"),
-        "subjectAltName=IP:127.0.0.1,DNS:localhost\n",
-    )?;
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
-    openssl(&format!(
-        "req -x509 {key} -days 2 -subj /CN=interop -keyout ca.key -out ca.pem"
-    ))?;
-    openssl(&format!(
-        "req {key} -subj /CN=127.0.0.1 -keyout server.key -out server.csr"
-    ))?;
-    openssl(
-        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile san -out server.pem",
-    )
 }

@@ -34,7 +34,7 @@ impl Registry {
     fn start(program: &Path, folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let address = free_address()?;
-        let mut command = distribution::serve(program, folder, address, true)?;
+        let mut command = distribution::serve(program, folder, address, true, None)?;
         let mut server = Server::spawn("Distribution", &mut command)?;
         server.wait_for_http(&format!("http://{address}/v2/"), READY)?;
         Ok(Self { address, server })

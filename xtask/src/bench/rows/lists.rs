@@ -67,7 +67,7 @@ fn list(bench: &Bench, list: &List) -> Result<Vec<Figure>> {
     let long = bench.pick(100_000, 10_000);
     let place = bench.place()?;
     let (few, many) = (place.path().join("few"), place.path().join("many"));
-    let small = bench.programs.start(Who::Dockhand, &few)?;
+    let small = bench.programs.start(Who::Dockhand, &few, None)?;
     timed(list, SHORT, &small, || (list.fill)(small.address, SHORT))?;
     let large = bench.start(&Who::REGISTRIES, &many)?;
     for peer in &large {

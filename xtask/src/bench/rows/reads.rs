@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::Bench;
+use super::{Bench, Transport};
 use crate::bench::content::{Blob, digest, image_of};
 use crate::bench::figure::{Figure, Target, Unit, Who};
 use crate::bench::load::{self, Read};
@@ -21,22 +21,40 @@ const MANIFEST: usize = 4096;
 const SMALL_CONNECTIONS: [usize; 2] = [8, 32];
 
 pub(super) fn blob_1g(bench: &Bench) -> Result<Vec<Figure>> {
-    large_blob(bench, "1 GiB", 1 << 30)
+    large_blob(bench, Transport::Plain, "1 GiB", 1 << 30)
+}
+
+pub(super) fn blob_1g_tls(bench: &Bench) -> Result<Vec<Figure>> {
+    large_blob(bench, Transport::Tls, "1 GiB", 1 << 30)
 }
 
 pub(super) fn blob_1m(bench: &Bench) -> Result<Vec<Figure>> {
-    large_blob(bench, "1 MiB", 1 << 20)
+    large_blob(bench, Transport::Plain, "1 MiB", 1 << 20)
+}
+
+pub(super) fn blob_1m_tls(bench: &Bench) -> Result<Vec<Figure>> {
+    large_blob(bench, Transport::Tls, "1 MiB", 1 << 20)
 }
 
 /// Throughput, and what it costs the server.
-fn large_blob(bench: &Bench, words: &str, size: usize) -> Result<Vec<Figure>> {
+fn large_blob(
+    bench: &Bench,
+    transport: Transport,
+    words: &str,
+    size: usize,
+) -> Result<Vec<Figure>> {
     let place = bench.place()?;
-    let peers = bench.start(&Who::ALL, place.path())?;
+    let peers = bench.start_over(transport, &Who::ALL, place.path())?;
     let read = blob_everywhere(bench, &peers, place.path(), size)?;
     let mut figures = Vec::new();
-    for (connections, cost) in [(1, 1.2), (4, 1.0)] {
+    let costs = match transport {
+        Transport::Plain => [(1, 1.2), (4, 1.0)],
+        Transport::Tls => [(1, 1.0), (4, 1.0)],
+    };
+    for (connections, cost) in costs {
         let plural = if connections == 1 { "" } else { "s" };
-        let name = format!("blob GET {words}, {connections} connection{plural}");
+        let over = transport.suffix();
+        let name = format!("blob GET {words}{over}, {connections} connection{plural}");
         let faster = vec![
             Target::AtLeast(1.0, Who::Nginx),
             Target::AtLeast(1.0, Who::Distribution),
@@ -61,11 +79,20 @@ fn large_blob(bench: &Bench, words: &str, size: usize) -> Result<Vec<Figure>> {
 }
 
 pub(super) fn blob_4k(bench: &Bench) -> Result<Vec<Figure>> {
+    small_blob(bench, Transport::Plain, 0.8)
+}
+
+pub(super) fn blob_4k_tls(bench: &Bench) -> Result<Vec<Figure>> {
+    small_blob(bench, Transport::Tls, 1.0)
+}
+
+fn small_blob(bench: &Bench, transport: Transport, rate: f64) -> Result<Vec<Figure>> {
     let place = bench.place()?;
-    let peers = bench.start(&Who::ALL, place.path())?;
+    let peers = bench.start_over(transport, &Who::ALL, place.path())?;
     let read = blob_everywhere(bench, &peers, place.path(), 4096)?;
-    let targets = || vec![Target::AtLeast(0.8, Who::Nginx)];
-    rates(bench, &peers, &read, "blob GET 4 KiB", &targets)
+    let targets = || vec![Target::AtLeast(rate, Who::Nginx)];
+    let name = format!("blob GET 4 KiB{}", transport.suffix());
+    rates(bench, &peers, &read, &name, &targets)
 }
 
 pub(super) fn manifest(bench: &Bench) -> Result<Vec<Figure>> {
@@ -80,7 +107,7 @@ pub(super) fn manifest(bench: &Bench) -> Result<Vec<Figure>> {
             fs::write(file, &manifest)?;
             continue;
         }
-        let mut connection = Connection::open(peer.address)?;
+        let mut connection = Connection::open(&peer.endpoint)?;
         upload::blob(&mut connection, REPO, &config)?;
         upload::blob(&mut connection, REPO, &layer)?;
         upload::manifest(&mut connection, REPO, "latest", &manifest)?;
@@ -98,7 +125,7 @@ pub(super) fn manifest(bench: &Bench) -> Result<Vec<Figure>> {
         (Read::head(&path, length), "HEAD"),
     ] {
         for peer in &peers {
-            read.verify(peer.address, &digest(&manifest))
+            read.verify(&peer.endpoint, &digest(&manifest))
                 .context(peer.who)?;
         }
         let name = format!("manifest {word} by tag");
@@ -139,7 +166,8 @@ fn blob_everywhere(bench: &Bench, peers: &[Peer], place: &Path, size: usize) -> 
     let read = Read::get(&path, size as u64);
     for peer in peers {
         give(peer, &blob, place, &path).context(peer.who)?;
-        read.verify(peer.address, &blob.digest).context(peer.who)?;
+        read.verify(&peer.endpoint, &blob.digest)
+            .context(peer.who)?;
     }
     Ok(read)
 }
@@ -152,7 +180,7 @@ fn give(peer: &Peer, blob: &Blob, place: &Path, path: &str) -> Result<()> {
         file.sync_all()?;
         return Ok(());
     }
-    upload::blob(&mut Connection::open(peer.address)?, REPO, blob)
+    upload::blob(&mut Connection::open(&peer.endpoint)?, REPO, blob)
 }
 
 /// The file that nginx answers this path with; its folder is made.
