@@ -37,6 +37,8 @@ pub struct UploadStatus {
 pub struct Chunk {
     /// `Content-Range`.
     pub range: Option<ContentRange>,
+    /// Where the upload stood by the URL that the client used, when that says so.
+    pub offset: Option<u64>,
     /// `Content-Length`.
     pub length: Option<u64>,
     /// The bytes.

@@ -48,11 +48,6 @@ impl Asked {
         self.uri.path()
     }
 
-    /// The `Location` of the very resource that was asked for.
-    pub(crate) fn own_location(&self) -> HeaderValue {
-        self.base.location(self.path())
-    }
-
     /// Every value of a parameter, decoded.
     pub(crate) fn parameters<'a>(
         &'a self,

@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::error::Error;
+use crate::location::Base;
 use crate::request::Asked;
 
 /// `Docker-Content-Digest`
@@ -76,11 +77,25 @@ pub(crate) fn failure(asked: &Asked, error: &Error) -> Response<Body> {
         Error::Registry(registry::Error::ChunkOutOfOrder { id, at, .. }) => {
             headers.insert(RANGE, upload_range(*at));
             headers.insert(UPLOAD_UUID, value(id.to_string()));
-            headers.insert(LOCATION, asked.own_location());
+            let location = upload_location(&asked.base, asked.path(), *at);
+            headers.insert(LOCATION, location);
         }
         _ => {}
     }
     response
+}
+
+/// The parameter in the URL of an upload that says where the upload stood when the URL was given out.
+pub(crate) const UPLOAD_OFFSET: &str = "offset";
+
+/// `Location` of an upload that stands at `offset`. A request that is sent again to an old one shows by
+/// it that its bytes may be there already.
+pub(crate) fn upload_location(
+    base: &Base,
+    path: impl std::fmt::Display,
+    offset: u64,
+) -> HeaderValue {
+    base.location(format_args!("{path}?{UPLOAD_OFFSET}={offset}"))
 }
 
 /// `Range` of an upload: the last byte that is there. Of an empty one it is `0-0` as well.

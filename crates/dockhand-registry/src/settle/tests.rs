@@ -20,6 +20,7 @@ fn repo() -> RepoName {
 fn chunk(bytes: &Bytes) -> Chunk {
     Chunk {
         range: None,
+        offset: None,
         length: None,
         body: stream::iter([Ok(bytes.clone())]).boxed(),
     }

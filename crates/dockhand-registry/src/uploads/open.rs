@@ -1,12 +1,21 @@
 //! An upload that a request writes to, and where that request begins.
 //!
-//! A chunk with a `Content-Range` says where it begins. One without begins where the client thinks
-//! that the upload stands, which is not where it does stand when another request has moved it:
+//! A chunk with a `Content-Range` says where it begins, and that decides. One without begins at the
+//! offset in its URL, which is where the upload stood when the client got that URL. A `PATCH` that is
+//! sent again is refused by it, because its bytes are there already.
 //!
-//! - A request that had to wait for another one, which then moved the upload, is told so.
-//! - A `PUT` that is tried again without `Content-Range` brings all of its bytes again. So the upload
-//!   begins anew when all that it has came by such a `PUT` that was cut; and a `PUT` that is cut behind
-//!   bytes of earlier requests leaves the upload at those.
+//! A URL without an offset was made by the client itself, or given out by an older version. Then one
+//! thing is known: a request that had to wait for another one, which moved the upload, begins where the
+//! upload stood before.
+//!
+//! A request without a byte is never out of order.
+//!
+//! A `PUT` without `Content-Range` is tried again at the same URL, with all of its bytes:
+//!
+//! - When it was cut behind bytes of earlier requests, the upload stays at those.
+//! - When it was the first to bring bytes, what came is kept for clients that ask how far it came. A
+//!   `PUT` that begins at 0 then begins the upload anew. So does one without an offset, although it may
+//!   bring only the rest: the digest tells.
 
 use std::pin::Pin;
 use std::time::SystemTime;
@@ -52,15 +61,19 @@ impl Registry {
         intent: Intent,
     ) -> Result<OpenUpload, Error> {
         let (turn, stood) = match self.sessions.try_enter(id) {
-            Some(turn) => (turn, None),
+            Some(turn) => (turn, chunk.offset),
             None => {
-                let stood = self.upload_row(&repo, id).await?.staged.length;
+                let stood = match chunk.offset {
+                    Some(offset) => offset,
+                    None => self.upload_row(&repo, id).await?.staged.length,
+                };
                 (self.sessions.enter(id).await?, Some(stood))
             }
         };
         let row = self.upload_row(&repo, id).await?;
         let at = row.staged.length;
-        let again = intent == Intent::Finish && row.cut_put && chunk.range.is_none();
+        let may_be_all = chunk.range.is_none() && matches!(chunk.offset, None | Some(0));
+        let again = intent == Intent::Finish && row.cut_put && may_be_all;
         let mut upload = OpenUpload {
             registry: self.clone(),
             repo,

@@ -33,6 +33,7 @@ async fn begin(registry: &Registry) -> UploadId {
 fn chunk(bytes: &'static str) -> Chunk {
     Chunk {
         range: None,
+        offset: None,
         length: None,
         body: stream::iter([Ok(Bytes::from_static(bytes.as_bytes()))]).boxed(),
     }
@@ -57,6 +58,14 @@ fn from(start: u64, chunk: Chunk) -> Chunk {
     let range = ContentRange { start, end: 9 };
     Chunk {
         range: Some(range),
+        ..chunk
+    }
+}
+
+/// A chunk sent to the URL that the upload had when it stood at `offset`.
+fn to(offset: u64, chunk: Chunk) -> Chunk {
+    Chunk {
+        offset: Some(offset),
         ..chunk
     }
 }
@@ -161,11 +170,101 @@ fn begun_by_a_patch() -> Vec<History> {
     ]
 }
 
+/// Every URL says where the upload stood.
+fn at_urls_with_offsets() -> Vec<History> {
+    vec![
+        (
+            "a chunk, then the last",
+            vec![(Patch(to(0, chunk("01234"))), 5)],
+            to(5, chunk("56789")),
+        ),
+        (
+            "a chunk that was cut, then its rest, then nothing",
+            vec![
+                (Patch(to(0, cut("01234"))), 5),
+                (Patch(to(5, chunk("56789"))), 10),
+            ],
+            to(10, chunk("")),
+        ),
+        (
+            "all in a chunk, then nothing, at the first URL",
+            vec![(Patch(to(0, chunk(WHOLE))), 10)],
+            to(0, chunk("")),
+        ),
+        (
+            "whole, then whole, each time cut",
+            vec![(Put(to(0, cut("01234"))), 5), (Put(to(0, cut("012"))), 3)],
+            to(0, chunk(WHOLE)),
+        ),
+        (
+            "whole, then its rest without its place",
+            vec![(Put(to(0, cut("01234"))), 5)],
+            to(5, chunk("56789")),
+        ),
+        (
+            "whole, then its rest, cut, then its rest again",
+            vec![(Put(to(0, cut("01234"))), 5), (Put(to(5, cut("56"))), 5)],
+            to(5, chunk("56789")),
+        ),
+        (
+            "whole, then its rest, cut, then whole",
+            vec![(Put(to(0, cut("01234"))), 5), (Put(to(5, cut("56"))), 5)],
+            to(0, chunk(WHOLE)),
+        ),
+        (
+            "whole, of which all came, then nothing",
+            vec![(Put(to(0, cut(WHOLE))), 10)],
+            to(0, chunk("")),
+        ),
+        (
+            "a chunk, then the last, twice",
+            vec![
+                (Patch(to(0, chunk("01234"))), 5),
+                (Put(to(5, cut("56"))), 5),
+            ],
+            to(5, chunk("56789")),
+        ),
+        (
+            "with its place, which counts more than an old URL",
+            vec![(Patch(to(0, chunk("01234"))), 5)],
+            to(0, from(5, chunk("56789"))),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn a_chunk_for_another_offset_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = registry(folder.path());
+    let id = begin(&registry).await;
+    let appended = registry.append(&repo(), id, to(0, chunk("01234"))).await;
+    appended.unwrap();
+    for offset in [0, 4, 6, u64::MAX] {
+        let again = registry
+            .append(&repo(), id, to(offset, chunk("01234")))
+            .await;
+        let last = put(&registry, id, to(offset, chunk("56789"))).await;
+        for refused in [again.map(drop), last] {
+            match refused {
+                Err(Error::ChunkOutOfOrder { at: 5, start, .. }) if start == offset => {}
+                other => panic!("{offset}: {other:?}"),
+            }
+        }
+        assert_eq!(stands_at(&registry, id).await, 5, "{offset}");
+    }
+    let nothing = registry.append(&repo(), id, to(0, chunk(""))).await;
+    assert_eq!(nothing.unwrap().offset, 5);
+    put(&registry, id, to(5, chunk("56789"))).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_request_that_was_cut_is_tried_again() {
     let folder = tempfile::tempdir().unwrap();
     let registry = registry(folder.path());
-    let histories = begun_by_a_put().into_iter().chain(begun_by_a_patch());
+    let histories = begun_by_a_put()
+        .into_iter()
+        .chain(begun_by_a_patch())
+        .chain(at_urls_with_offsets());
     for (name, history, last) in histories {
         let id = begin(&registry).await;
         for (did, stands) in history {
@@ -248,6 +347,20 @@ async fn who_waited_for_another_request_is_told_where_the_upload_stands() {
         other => panic!("{other:?}"),
     }
     put(&registry, id, chunk("56789")).await.unwrap();
+
+    // The URL says it as well, and then nothing has to be guessed.
+    let id = begin(&registry).await;
+    let (first, cut) = cut_later("01234");
+    behind(
+        &registry,
+        append(id, to(0, first)),
+        append(id, to(5, chunk("56789"))),
+        cut,
+        id,
+    )
+    .await
+    .unwrap();
+    assert_eq!(stands_at(&registry, id).await, 10);
 
     // One without bytes cannot be out of order; one with all of them begins anew.
     let id = begin(&registry).await;

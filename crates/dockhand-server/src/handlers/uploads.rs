@@ -12,7 +12,9 @@ use super::{Answer, Call};
 use crate::arriving::Arriving;
 use crate::body::watched;
 use crate::error::Error;
-use crate::respond::{CONTENT_DIGEST, UPLOAD_UUID, empty, upload_range, value};
+use crate::respond::{
+    CONTENT_DIGEST, UPLOAD_OFFSET, UPLOAD_UUID, empty, upload_location, upload_range, value,
+};
 
 const CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 
@@ -30,6 +32,7 @@ pub(crate) async fn post(call: Call<'_>, repo: &RepoName) -> Answer {
     } else if let Some(digest) = digest {
         let chunk = Chunk {
             range: None,
+            offset: None,
             ..chunk(&mut *call.body, call.asked, call.app)?
         };
         call.registry().put_blob(repo, digest, chunk).await?;
@@ -87,6 +90,7 @@ fn chunk(
 ) -> Result<Chunk, Error> {
     Ok(Chunk {
         range: asked.content_range()?,
+        offset: asked.word(UPLOAD_OFFSET, ErrorCode::BlobUploadInvalid)?,
         length: asked.content_length(),
         body: watched(std::mem::take(body), app.options.body_idle),
     })
@@ -100,10 +104,9 @@ fn progress(
 ) -> Response<Body> {
     let mut response = empty(code);
     let headers = response.headers_mut();
-    headers.insert(
-        LOCATION,
-        call.location(&Endpoint::Upload(repo.clone(), status.id)),
-    );
+    let upload = Endpoint::Upload(repo.clone(), status.id);
+    let location = upload_location(&call.asked.base, &upload, status.offset);
+    headers.insert(LOCATION, location);
     headers.insert(RANGE, upload_range(status.offset));
     headers.insert(UPLOAD_UUID, value(status.id.to_string()));
     response

@@ -178,11 +178,12 @@ async fn an_upload_whose_bytes_are_lost_is_unknown_and_not_an_internal_error() {
                 .await
                 .starts_with("HTTP/1.1 202")
         );
-        let id = location.rsplit('/').next().unwrap();
+        let (path, _) = location.split_once('?').unwrap();
+        let id = path.rsplit('/').next().unwrap();
         std::fs::remove_file(folder.path().join("uploads").join(id)).unwrap();
         let digest = Algorithm::Sha256.digest(b"0123");
         let line = match line {
-            "PUT" => format!("PUT {location}?digest={digest}"),
+            "PUT" => format!("PUT {location}&digest={digest}"),
             line => format!("{line} {location}"),
         };
         for _ in 0..2 {

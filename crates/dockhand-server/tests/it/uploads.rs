@@ -21,7 +21,7 @@ async fn begun_asked_appended_finished() {
     content-length: 0
     docker-distribution-api-version: registry/2.0
     docker-upload-uuid: <upload>
-    location: http://registry.test/v2/app/blobs/uploads/<upload>
+    location: http://registry.test/v2/app/blobs/uploads/<upload>?offset=0
     range: 0-0
     x-content-type-options: nosniff
     x-request-id: <id>
@@ -39,7 +39,7 @@ async fn begun_asked_appended_finished() {
     content-length: 0
     docker-distribution-api-version: registry/2.0
     docker-upload-uuid: <upload>
-    location: http://registry.test/v2/app/blobs/uploads/<upload>
+    location: http://registry.test/v2/app/blobs/uploads/<upload>?offset=5
     range: 0-4
     x-content-type-options: nosniff
     x-request-id: <id>
@@ -50,14 +50,15 @@ async fn begun_asked_appended_finished() {
     content-length: 0
     docker-distribution-api-version: registry/2.0
     docker-upload-uuid: <upload>
-    location: http://registry.test/v2/app/blobs/uploads/<upload>
+    location: http://registry.test/v2/app/blobs/uploads/<upload>?offset=5
     range: 0-4
     x-content-type-options: nosniff
     x-request-id: <id>
     ");
+    let last = status.header("location");
     let finished = server
         .send(
-            &format!("PUT {location}?digest={}", digest(b"0123456789")),
+            &format!("PUT {last}&digest={}", digest(b"0123456789")),
             &[],
             "56789",
         )
@@ -84,7 +85,7 @@ async fn in_one_request_and_in_two() {
     let line = format!("POST /v2/app/blobs/uploads/?digest={}", digest(b"one"));
     assert_eq!(server.send(&line, &[], "one").await.status, 201);
     let location = server.begin("app").await;
-    let line = format!("PUT {location}?digest={}", digest(b"two"));
+    let line = format!("PUT {location}&digest={}", digest(b"two"));
     assert_eq!(server.send(&line, &[], "two").await.status, 201);
     let empty = format!("POST /v2/app/blobs/uploads/?digest={}", digest(b""));
     assert_eq!(server.send(&empty, &[], "").await.status, 201);
@@ -104,11 +105,12 @@ async fn sha512_named_at_the_start_or_only_at_the_end() {
             .send(&format!("POST /v2/app/blobs/uploads/{begin}"), &[], "")
             .await;
         let location = begun.header("location");
-        server
+        let appended = server
             .send(&format!("PATCH {location}"), &[], "01234")
             .await;
+        let location = appended.header("location");
         let finished = server
-            .send(&format!("PUT {location}?digest={wanted}"), &[], "56789")
+            .send(&format!("PUT {location}&digest={wanted}"), &[], "56789")
             .await;
         assert_eq!(
             finished.header("docker-content-digest"),
@@ -134,7 +136,7 @@ async fn a_chunk_out_of_order_is_told_where_to_go_on() {
         .await;
     for (method, range) in [("PATCH", "0-4"), ("PATCH", "6-9"), ("PUT", "7-9")] {
         let line = match method {
-            "PUT" => format!("PUT {location}?digest={}", digest(b"0123456789")),
+            "PUT" => format!("PUT {location}&digest={}", digest(b"0123456789")),
             _ => format!("PATCH {location}"),
         };
         let answered = server
@@ -142,9 +144,10 @@ async fn a_chunk_out_of_order_is_told_where_to_go_on() {
             .await;
         assert_eq!(answered.status, 416, "{method} {range}");
         assert_eq!(answered.header("range"), "0-4");
-        assert_eq!(answered.header("location"), location);
+        let moved = location.replace("?offset=0", "?offset=5");
+        assert_eq!(answered.header("location"), moved);
     }
-    let line = format!("PUT {location}?digest={}", digest(b"0123456789"));
+    let line = format!("PUT {location}&digest={}", digest(b"0123456789"));
     assert_eq!(
         server
             .send(&line, &[("content-range", "5-9")], "56789")
@@ -152,6 +155,56 @@ async fn a_chunk_out_of_order_is_told_where_to_go_on() {
             .status,
         201
     );
+}
+
+#[tokio::test]
+async fn a_streamed_chunk_that_is_sent_again_is_not_appended_twice() {
+    let server = TestServer::new();
+    let location = server.begin("app").await;
+    let patch = format!("PATCH {location}");
+    assert_eq!(server.send(&patch, &[], "01234").await.status, 202);
+    // The client never saw that answer.
+    let again = server.send(&patch, &[], "01234").await;
+    assert_snapshot!(again.show(), @r#"
+    416 Range Not Satisfiable
+    content-length: 119
+    content-type: application/json
+    docker-distribution-api-version: registry/2.0
+    docker-upload-uuid: <upload>
+    location: http://registry.test/v2/app/blobs/uploads/<upload>?offset=5
+    range: 0-4
+    x-content-type-options: nosniff
+    x-request-id: <id>
+
+    {"errors":[{"code":"BLOB_UPLOAD_INVALID","message":"the upload stands at 5, and the chunk begins at 0; go on from 5"}]}
+    "#);
+    let next = again.header("location").to_owned();
+    let put = format!("PUT {next}&digest={}", digest(b"0123456789"));
+    assert_eq!(server.send(&put, &[], "56789").await.status, 201);
+}
+
+#[tokio::test]
+async fn urls_without_an_offset_are_taken_as_well() {
+    let server = TestServer::new();
+    let location = server.begin("app").await;
+    let (bare, _) = location.split_once('?').unwrap();
+    let patch = format!("PATCH {bare}");
+    assert_eq!(server.send(&patch, &[], "01234").await.status, 202);
+    assert_eq!(server.send(&patch, &[], "567").await.status, 202);
+    let put = format!("PUT {bare}?digest={}", digest(b"0123456789"));
+    assert_eq!(server.send(&put, &[], "89").await.status, 201);
+
+    let location = server.begin("app").await;
+    let (bare, _) = location.split_once('?').unwrap();
+    for wrong in ["?offset=", "?offset=-1", "?offset=x", "?offset=0&offset=0"] {
+        let answered = server.send(&format!("PATCH {bare}{wrong}"), &[], "x").await;
+        assert_eq!(
+            (answered.status.as_u16(), answered.code().as_str()),
+            (400, "BLOB_UPLOAD_INVALID"),
+            "{wrong}"
+        );
+    }
+    assert_eq!(server.get(bare).await.header("range"), "0-0");
 }
 
 #[tokio::test]
@@ -188,17 +241,18 @@ async fn what_was_announced_must_come() {
 async fn a_wrong_digest_loses_nothing() {
     let server = TestServer::new();
     let location = server.begin("app").await;
-    server
+    let appended = server
         .send(&format!("PATCH {location}"), &[], "01234")
         .await;
-    let wrong = format!("PUT {location}?digest={}", digest(b"other"));
+    let location = appended.header("location");
+    let wrong = format!("PUT {location}&digest={}", digest(b"other"));
     let answered = server.send(&wrong, &[], "56789").await;
     assert_eq!(
         (answered.status.as_u16(), answered.code().as_str()),
         (400, "DIGEST_INVALID")
     );
-    assert_eq!(server.get(&location).await.header("range"), "0-4");
-    let right = format!("PUT {location}?digest={}", digest(b"0123456789"));
+    assert_eq!(server.get(location).await.header("range"), "0-4");
+    let right = format!("PUT {location}&digest={}", digest(b"0123456789"));
     assert_eq!(server.send(&right, &[], "56789").await.status, 201);
     let none = server.begin("app").await;
     assert_eq!(
@@ -218,7 +272,7 @@ async fn a_cut_connection_keeps_what_had_come() {
             Err(std::io::Error::other("cut")),
         ]));
         let line = match method {
-            "PUT" => format!("PUT {location}?digest={}", digest(b"0123456789")),
+            "PUT" => format!("PUT {location}&digest={}", digest(b"0123456789")),
             _ => format!("PATCH {location}"),
         };
         assert_eq!(server.send(&line, &[], cut).await.status, 400);
@@ -227,7 +281,7 @@ async fn a_cut_connection_keeps_what_had_come() {
             "0-4",
             "{method}"
         );
-        let rest = format!("PUT {location}?digest={}", digest(b"0123456789"));
+        let rest = format!("PUT {location}&digest={}", digest(b"0123456789"));
         assert_eq!(
             server
                 .send(&rest, &[("content-range", "5-9")], "56789")
@@ -258,7 +312,7 @@ async fn cancelled_and_foreign_uploads_are_unknown() {
         204
     );
     assert_eq!(server.get(&location).await.status, 404);
-    let put = format!("PUT {location}?digest={}", digest(b""));
+    let put = format!("PUT {location}&digest={}", digest(b""));
     assert_eq!(
         server.send(&put, &[], "").await.code(),
         "BLOB_UPLOAD_UNKNOWN"
