@@ -8,7 +8,7 @@ use dockhand_oci::{
 
 use crate::blob_store::StoreError;
 use crate::ingest::BodyError;
-use crate::metadata::MetadataError;
+use crate::metadata::{MetadataError, Room};
 
 /// Why an operation did not happen. The text is for the client; causes inside are for the log.
 #[derive(Debug, thiserror::Error)]
@@ -84,9 +84,17 @@ pub enum Error {
         /// What came.
         received: u64,
     },
-    /// Too many uploads are open at once.
-    #[error("too many uploads are open; finish or cancel some, or wait until old ones expire")]
-    TooManyUploads,
+    /// Too many uploads are open at once, and all have bytes or are in use.
+    #[error("too many uploads are open {0}; finish or cancel some, or wait until old ones expire")]
+    TooManyUploads(Room),
+    /// The upload has got bytes since somebody decided on it.
+    #[error("upload {id} has {at} bytes now; look at it again before you drop it")]
+    UploadMoved {
+        /// The upload.
+        id: UploadId,
+        /// How many bytes it has.
+        at: u64,
+    },
     /// The condition of the request does not hold (any more).
     #[error("the condition does not hold: {}", current_words(.current.as_ref()))]
     PreconditionFailed {
@@ -157,10 +165,10 @@ impl Error {
             Self::TooManyTags { .. } => (Code::TagInvalid, 414),
             Self::DigestMismatch(_) => (Code::DigestInvalid, 400),
             Self::UploadUnknown(_) => (Code::BlobUploadUnknown, 404),
-            Self::UploadBusy(_) => (Code::BlobUploadInvalid, 409),
+            Self::UploadBusy(_) | Self::UploadMoved { .. } => (Code::BlobUploadInvalid, 409),
             Self::ChunkOutOfOrder { .. } => (Code::BlobUploadInvalid, 416),
             Self::SizeMismatch { .. } => (Code::SizeInvalid, 400),
-            Self::TooManyUploads => (Code::TooManyRequests, 429),
+            Self::TooManyUploads(_) => (Code::TooManyRequests, 429),
             Self::PreconditionFailed { .. } => (Code::PreconditionFailed, 412),
             Self::Body(error) => return error.answer(),
             Self::Full => (Code::Unavailable, 507),

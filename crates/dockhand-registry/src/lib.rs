@@ -25,6 +25,6 @@ pub use error::{Answer, Error};
 pub use ingest::{Body, BodyError};
 pub use lists::{Listing, Paging};
 pub use manifests::{Push, Pushed, StoredManifest};
-pub use metadata::{Precondition, Referrer, TagEvent};
+pub use metadata::{Precondition, Referrer, Room, TagEvent, UploadEntry, UploadTotals};
 pub use registry::{Registry, Settings};
 pub use uploads::{Chunk, UploadStatus};

@@ -33,7 +33,7 @@ impl Registry {
         n.map_or(limit, |n| usize::try_from(n).unwrap_or(limit).min(limit))
     }
 
-    fn keyset(&self, paging: Paging) -> Keyset {
+    pub(crate) fn keyset(&self, paging: Paging) -> Keyset {
         Keyset {
             after: paging.last,
             limit: self.page_size(paging.n),
@@ -106,7 +106,7 @@ impl Registry {
 }
 
 /// A page of nothing has no next page: a client that asks for none wants none.
-fn listing<T>(rows: Rows<T>, n: usize, key: impl Fn(&T) -> String) -> Listing<T> {
+pub(crate) fn listing<T>(rows: Rows<T>, n: usize, key: impl Fn(&T) -> String) -> Listing<T> {
     let next = rows.items.last().filter(|_| rows.more).map(key);
     Listing {
         items: rows.items,

@@ -24,6 +24,7 @@ mod recent;
 mod records;
 mod referrers;
 mod repositories;
+mod room;
 mod schema;
 mod sql;
 mod sqlite;
@@ -35,9 +36,10 @@ mod contract;
 
 pub use error::{Cause, MetadataError};
 pub use records::{
-    BlobCommit, BlobDeleted, BlobRow, Checkpoint, Committed, Deleted, Edge, Keyset, ManifestPut,
-    ManifestRow, NewUpload, NextKey, Precondition, Put, Referrer, ReferrersQuery, Rows, Started,
-    TagEvent, UploadLimits, UploadRow,
+    BlobCommit, BlobDeleted, BlobRow, Checkpoint, Committed, Deleted, Edge, Expiry, GaveWay,
+    Keyset, ManifestPut, ManifestRow, NewUpload, NextKey, Precondition, Put, Referrer,
+    ReferrersQuery, Room, Rows, Started, TagEvent, UploadDropped, UploadEntry, UploadLimits,
+    UploadRow, UploadTotals,
 };
 
 type Result<T> = std::result::Result<T, MetadataError>;

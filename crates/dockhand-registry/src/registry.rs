@@ -28,6 +28,8 @@ pub struct Settings {
     pub uploads: UploadLimits,
     /// How long an upload may lie still before it is dropped.
     pub upload_expiry: Duration,
+    /// The same of an upload without a byte; never longer than that of any upload.
+    pub empty_upload_expiry: Duration,
     /// Whether tags, manifests and blobs may be deleted.
     pub delete: bool,
     /// Whether nothing may be written at all.
@@ -44,10 +46,12 @@ impl Default for Settings {
             tags_limit: 50,
             page_limit: 1000,
             uploads: UploadLimits {
+                per_client: 5000,
                 per_repository: 1000,
                 in_all: 10_000,
             },
             upload_expiry: Duration::from_secs(7 * 24 * 3600),
+            empty_upload_expiry: Duration::from_secs(3600),
             delete: true,
             read_only: false,
             sparse: false,

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use crate::blob_store::Staged;
 use crate::error::Error;
+use crate::metadata::Expiry;
 use crate::registry::Registry;
 
 /// How many uploads one look drops at most, so that the writer is free again soon.
@@ -15,20 +16,17 @@ impl Registry {
     /// # Errors
     /// Of either store; the next sweep goes on.
     pub async fn sweep_expired(&self) -> Result<usize, Error> {
-        let now = SystemTime::now();
-        let Some(before) = now.checked_sub(self.settings.upload_expiry) else {
-            return Ok(0);
-        };
+        let expiry = self.expiry(SystemTime::now());
         let mut dropped = 0;
         loop {
-            let expired = self.metadata.expired_uploads(before, BATCH).await?;
+            let expired = self.metadata.expired_uploads(expiry, BATCH).await?;
             let so_far = dropped;
             for id in &expired {
                 // Whoever writes to it now will have touched it in a moment.
                 let Some(_turn) = self.sessions.try_enter(*id) else {
                     continue;
                 };
-                if let Some(staged) = self.metadata.expire_upload(*id, before).await? {
+                if let Some(staged) = self.metadata.expire_upload(*id, expiry).await? {
                     self.blobs.discard(*id, &staged).await?;
                     dropped += 1;
                 }
@@ -37,6 +35,14 @@ impl Registry {
                 return Ok(dropped);
             }
         }
+    }
+
+    /// Since when an upload must have lain still. A time longer than the clock has run drops nothing.
+    fn expiry(&self, now: SystemTime) -> Expiry {
+        let ago = |time| now.checked_sub(time).unwrap_or(SystemTime::UNIX_EPOCH);
+        let any = ago(self.settings.upload_expiry);
+        let empty = ago(self.settings.empty_upload_expiry).max(any);
+        Expiry { any, empty }
     }
 
     /// Drops staged bytes that no upload knows: what a crash left of uploads that were never
@@ -76,11 +82,12 @@ mod tests {
             let new = NewUpload {
                 repo: "app".parse().unwrap(),
                 id: UploadId::from_random(bits as u128),
+                client: String::new(),
                 hash: Vec::new(),
                 now: SystemTime::now() - 2 * settings.upload_expiry - Duration::from_secs(1),
                 limits: settings.uploads.clone(),
             };
-            metadata.start_upload(new).await.unwrap();
+            metadata.start_upload(new, |_| Some(())).await.unwrap();
         }
         Registry::new(Arc::new(Memory::new()), metadata, settings)
     }

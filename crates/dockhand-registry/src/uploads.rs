@@ -4,6 +4,7 @@
 //! reason of its content leaves it where it was; one whose connection is cut keeps what had come,
 //! as far as whoever tries again can be understood: see `open`.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use dockhand_oci::{Algorithm, ContentRange, Digest, Hasher, RepoName, UploadId, Verified};
@@ -11,10 +12,11 @@ use dockhand_oci::{Algorithm, ContentRange, Digest, Hasher, RepoName, UploadId, 
 use crate::blob_store::{StageWriter, Staged, StoreError};
 use crate::error::Error;
 use crate::ingest::{Body, ingest};
-use crate::metadata::{NewUpload, Started, UploadRow};
+use crate::metadata::{GaveWay, NewUpload, UploadRow};
 use crate::registry::{Registry, new_upload_id, to_the_end};
 
 mod open;
+mod overview;
 #[cfg(test)]
 mod tests;
 
@@ -47,7 +49,8 @@ pub struct Chunk {
 
 impl Registry {
     /// Begins an upload. Its bytes will be hashed by `algorithm`, which saves a second reading when
-    /// it turns out to be that of the digest.
+    /// it turns out to be that of the digest. `client` is who asks, as far as that is known: what uploads
+    /// are counted and listed by.
     ///
     /// # Errors
     /// [`Error::TooManyUploads`], [`Error::ReadOnly`].
@@ -55,25 +58,34 @@ impl Registry {
         &self,
         repo: &RepoName,
         algorithm: Algorithm,
+        client: &str,
     ) -> Result<UploadStatus, Error> {
         self.may_write()?;
         let id = new_upload_id()?;
-        let (repo, hash) = (repo.clone(), Hasher::new(algorithm).save());
-        let (now, limits) = (SystemTime::now(), self.settings.uploads.clone());
-        match self
-            .metadata
-            .start_upload(NewUpload {
-                repo,
-                id,
-                hash,
-                now,
-                limits,
-            })
-            .await?
-        {
-            Started::Yes => Ok(UploadStatus { id, offset: 0 }),
-            Started::TooMany => Err(Error::TooManyUploads),
-        }
+        let new = NewUpload {
+            repo: repo.clone(),
+            id,
+            client: client.to_owned(),
+            hash: Hasher::new(algorithm).save(),
+            now: SystemTime::now(),
+            limits: self.settings.uploads.clone(),
+        };
+        let this = self.clone();
+        to_the_end(async move {
+            let sessions = Arc::clone(&this.sessions);
+            let hold = move |id| sessions.try_enter(id);
+            let started = this.metadata.start_upload(new, hold).await?;
+            for GaveWay { id, staged, held } in started.gave_way {
+                tracing::debug!(%id, "an upload without a byte gave way to another one");
+                this.discard_later(id, staged);
+                drop(held);
+            }
+            match started.refused {
+                None => Ok(UploadStatus { id, offset: 0 }),
+                Some(room) => Err(Error::TooManyUploads(room)),
+            }
+        })
+        .await
     }
 
     /// Where an upload stands.

@@ -141,13 +141,22 @@ section! {
         /// Tags that one push of a manifest may set. The specification asks for at least 10; clients
         /// put them into one request line, which ends near 8 KiB.
         tags_per_push: NonZeroUsize = count(50);
-        /// Uploads open at once. Each keeps a row and a file until it ends or expires.
+        /// Uploads open at once. Each keeps a row and a file until it ends or expires. When there is no
+        /// room for another one, the oldest without a byte ends, of the client that has most of them.
+        /// Only when there is none, the new one is refused.
         uploads: NonZeroUsize = count(10_000);
         /// Uploads open at once in one repository, so that one cannot take the room of all.
         uploads_per_repository: NonZeroUsize = count(1000);
+        /// Uploads open at once of one client: one address, or one network of 64 bits in IPv6; behind a
+        /// proxy of `trusted-proxies` the address that it names. Unset: half of `uploads`, so that one
+        /// client cannot take the room of all, and many behind one gateway have enough.
+        uploads_per_client: Option<NonZeroUsize> = None;
         /// Time after which an upload that lies still is dropped. A week, as in CNCF Distribution, so
         /// that a push can go on after a weekend.
         upload_expiry: Period = Period::hours(7 * 24);
+        /// The same for an upload without a byte, which costs nothing to begin again. Longer than any
+        /// client takes to read what it is about to push.
+        empty_upload_expiry: Period = Period::hours(1);
     }
     with {}
 }

@@ -24,7 +24,7 @@ pub(crate) async fn answer(app: &App, asked: &Asked) -> Option<Response<Body>> {
         )),
         "/livez" => Some(bytes_as(TEXT, "alive\n".into())),
         "/readyz" => Some(readiness(app).await),
-        path if app.options.metrics_path.as_deref() == Some(path) => metrics(app),
+        path if app.options.metrics_path.as_deref() == Some(path) => metrics(app).await,
         _ => None,
     }
 }
@@ -34,7 +34,7 @@ pub(crate) async fn aside(app: &App, path: &str, metrics_path: &str) -> Response
     let found = match path {
         "/livez" => Some(bytes_as(TEXT, "alive\n".into())),
         "/readyz" => Some(readiness(app).await),
-        path if path == metrics_path => metrics(app),
+        path if path == metrics_path => metrics(app).await,
         _ => None,
     };
     found.unwrap_or_else(|| {
@@ -60,7 +60,8 @@ async fn readiness(app: &App) -> Response<Body> {
     }
 }
 
-fn metrics(app: &App) -> Option<Response<Body>> {
-    let text = app.metrics.as_ref()?.encode();
-    Some(bytes_as(OPEN_METRICS, text.into()))
+async fn metrics(app: &App) -> Option<Response<Body>> {
+    let metrics = app.metrics.as_ref()?;
+    metrics.uploads.refresh(&app.registry).await;
+    Some(bytes_as(OPEN_METRICS, metrics.encode().into()))
 }

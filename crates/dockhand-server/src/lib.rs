@@ -7,6 +7,7 @@
 mod app;
 mod arriving;
 mod body;
+mod client;
 pub mod config;
 mod error;
 mod guarded;

@@ -1,5 +1,7 @@
 //! What is counted. No label has a name that a client chooses, so their number stays small.
 
+mod uploads;
+
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -11,6 +13,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+
+use uploads::Uploads;
 
 /// What a request is counted under.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -40,6 +44,7 @@ pub(crate) struct Metrics {
     pub(crate) seconds: Family<EndpointLabel, Histogram, fn() -> Histogram>,
     pub(crate) in_flight: Gauge,
     pub(crate) connections: Gauge,
+    pub(crate) uploads: Uploads,
 }
 
 fn histogram() -> Histogram {
@@ -56,6 +61,7 @@ impl Default for Metrics {
             seconds: Family::new_with_constructor(histogram),
             in_flight: Gauge::default(),
             connections: Gauge::default(),
+            uploads: Uploads::register(&mut registry),
             registry: Mutex::default(),
         };
         registry.register(

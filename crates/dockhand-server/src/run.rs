@@ -83,8 +83,8 @@ pub struct Server {
     setup: Setup,
 }
 
-/// How often expired uploads are looked for.
-const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+/// How often expired uploads are looked for: one read of an index.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 impl Server {
     /// Opens the stores, clears what a crash left, and binds the addresses.

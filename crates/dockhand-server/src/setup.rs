@@ -44,10 +44,15 @@ fn settings(config: &Config) -> Settings {
         tags_limit: limits.tags_per_push.get(),
         page_limit: limits.page.get(),
         uploads: UploadLimits {
+            per_client: match limits.uploads_per_client {
+                Some(count) => number(count),
+                None => number(limits.uploads).div_ceil(2),
+            },
             per_repository: number(limits.uploads_per_repository),
             in_all: number(limits.uploads),
         },
         upload_expiry: limits.upload_expiry.get(),
+        empty_upload_expiry: limits.empty_upload_expiry.get(),
         delete: storage.delete,
         read_only: storage.readonly,
         sparse: storage.sparse,

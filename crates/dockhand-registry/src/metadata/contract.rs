@@ -136,9 +136,11 @@ fn new_upload(name: &str, bits: u128, second: u64) -> NewUpload {
     NewUpload {
         repo: repo(name),
         id: UploadId::from_random(bits),
+        client: "alice".to_owned(),
         hash: vec![7; 41],
         now: at(second),
         limits: UploadLimits {
+            per_client: 10,
             per_repository: 3,
             in_all: 5,
         },

@@ -1,6 +1,7 @@
 //! What goes into the metadata and what comes out of it: plain data in the words of the specification.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -95,6 +96,8 @@ pub struct NewUpload {
     pub repo: RepoName,
     /// Its identity.
     pub id: UploadId,
+    /// Who begins it, such as an address; empty when that is not known.
+    pub client: String,
     /// The state of its hash, before the first byte.
     pub hash: Vec<u8>,
     /// The time.
@@ -106,19 +109,101 @@ pub struct NewUpload {
 /// How many uploads may be open at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadLimits {
+    /// Of one client.
+    pub per_client: u32,
     /// In one repository.
     pub per_repository: u32,
     /// In all of them.
     pub in_all: u32,
 }
 
-/// Whether an upload has begun.
+/// Where there is no room for another upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Started {
-    /// It has.
-    Yes,
-    /// It has not: too many are open.
-    TooMany,
+pub enum Room {
+    /// The client has as many as one may have.
+    Client,
+    /// The repository has as many as one may have.
+    Repository,
+    /// The registry has as many as it may have.
+    All,
+}
+
+impl fmt::Display for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Client => "by this client",
+            Self::Repository => "in this repository",
+            Self::All => "in this registry",
+        })
+    }
+}
+
+/// Whether an upload has begun, and at whose cost.
+#[derive(Debug)]
+pub struct Started<T> {
+    /// Where it found no room; `None`: it has begun.
+    pub refused: Option<Room>,
+    /// Uploads without a byte that were ended to make room, also when that was not enough.
+    pub gave_way: Vec<GaveWay<T>>,
+}
+
+/// An upload that was ended to make room for another one.
+#[derive(Debug)]
+pub struct GaveWay<T> {
+    /// Its identity.
+    pub id: UploadId,
+    /// What was staged of it.
+    pub staged: Staged,
+    /// What keeps it out of use until its bytes are dropped.
+    pub held: T,
+}
+
+/// An upload that is open, as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadEntry {
+    /// Its identity.
+    pub id: UploadId,
+    /// Where its blob will go.
+    pub repo: RepoName,
+    /// Who began it; empty when that is not known.
+    pub client: String,
+    /// When it began.
+    pub started: SystemTime,
+    /// When it last got bytes, or began.
+    pub touched: SystemTime,
+    /// How many of its bytes are safe.
+    pub bytes: u64,
+}
+
+/// All uploads that are open, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UploadTotals {
+    /// How many there are.
+    pub open: u64,
+    /// How many of them have no byte.
+    pub empty: u64,
+    /// The bytes of all of them.
+    pub bytes: u64,
+}
+
+/// Since when an upload must have lain still to be dropped.
+#[derive(Clone, Copy, Debug)]
+pub struct Expiry {
+    /// Any upload.
+    pub any: SystemTime,
+    /// One without a byte. Never before `any`.
+    pub empty: SystemTime,
+}
+
+/// What became of an upload that is to be dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UploadDropped {
+    /// It is gone; what was staged of it.
+    Done(Staged),
+    /// It was not there.
+    Unknown,
+    /// It has so many bytes, and not as many as it was to have.
+    Moved(u64),
 }
 
 /// Where an upload stands.

@@ -7,7 +7,7 @@
 //! accounts own repositories by their id.
 
 /// Every migration, in order. Each runs in one transaction that also counts `store.format` up.
-pub(super) const MIGRATIONS: [&str; 2] = [FIRST, CUT_PUT];
+pub(super) const MIGRATIONS: [&str; 3] = [FIRST, CUT_PUT, UPLOAD_CLIENT];
 
 /// The format that this program reads and writes.
 pub(super) const FORMAT: i64 = MIGRATIONS.len() as i64;
@@ -137,3 +137,11 @@ CREATE INDEX upload_by_touched ON upload (touched);
 
 /// Whether all bytes of an upload came by finishing requests that were cut.
 const CUT_PUT: &str = "ALTER TABLE upload ADD COLUMN cut_put <int> NOT NULL DEFAULT 0;";
+
+/// Who began an upload, and what is counted and dropped per client. Empty: not known.
+const UPLOAD_CLIENT: &str = "
+ALTER TABLE upload ADD COLUMN client <text> NOT NULL DEFAULT '';
+DROP INDEX upload_by_repository;
+CREATE INDEX upload_by_repository ON upload (repository, client, length, touched);
+CREATE INDEX upload_by_client ON upload (client, length, touched);
+";

@@ -1,24 +1,20 @@
 //! Uploads: rows that live from the first request to the last, or until they expire.
 
-use std::time::SystemTime;
-
 use dockhand_oci::{RepoName, UploadId};
 
-use super::codec::{number, system_time, time, unsigned, word};
+use super::codec::{number, one_more, page, system_time, time, unsigned, word};
 use super::engine::Effort;
-use super::records::{Checkpoint, NewUpload, Started, UploadRow};
+use super::records::{
+    Checkpoint, Expiry, Keyset, NewUpload, Rows, Started, UploadDropped, UploadEntry, UploadRow,
+    UploadTotals,
+};
 use super::sql::{DbError, Row, Sql, Value, all, exists, first};
-use super::{Metadata, Result, repositories};
+use super::{Metadata, Result, repositories, room};
 use crate::blob_store::Staged;
 
-/// Counted as far as the limit and no further, so that the cost of a start has a bound.
-const OPEN_HERE: &str =
-    "SELECT count(*) FROM (SELECT 1 FROM upload WHERE repository = ?1 LIMIT ?2) AS open";
-const OPEN: &str = "SELECT count(*) FROM (SELECT 1 FROM upload LIMIT ?1) AS open";
-
 const START: &str =
-    "INSERT INTO upload (id, repository, epoch, length, notes, hash, started, touched)
-    VALUES (?1, ?2, 0, 0, ?3, ?4, ?5, ?5)";
+    "INSERT INTO upload (id, repository, epoch, length, notes, hash, started, touched, client)
+    VALUES (?1, ?2, 0, 0, ?3, ?4, ?5, ?5, ?6)";
 
 const CHECKPOINT: &str =
     "UPDATE upload SET epoch = epoch + 1, length = ?3, notes = ?4, hash = ?5, touched = ?6,
@@ -33,19 +29,38 @@ const KNOWN: &str = "SELECT 1 FROM upload WHERE id = ?1";
 
 const REMOVE: &str = "DELETE FROM upload WHERE id = ?1";
 
-/// Those that have lain still the longest.
-pub(super) const EXPIRED: &str =
-    "SELECT id FROM upload WHERE touched < ?1 ORDER BY touched LIMIT ?2";
+/// Those that have lain still the longest. The first time is never before the second.
+pub(super) const EXPIRED: &str = "SELECT id FROM upload
+    WHERE touched < ?1 AND (length = 0 OR touched < ?2) ORDER BY touched LIMIT ?3";
 
-const STILL: &str = "SELECT length, notes FROM upload WHERE id = ?1 AND touched < ?2";
+const STILL: &str = "SELECT length, notes FROM upload
+    WHERE id = ?1 AND touched < ?2 AND (length = 0 OR touched < ?3)";
+
+const STAGED: &str = "SELECT length, notes FROM upload WHERE id = ?1 /* FOR UPDATE */";
+
+pub(super) const PAGE: &str = "SELECT u.id, r.name, u.client, u.started, u.touched, u.length
+    FROM upload u JOIN repository r ON r.id = u.repository
+    WHERE u.id > ?1 ORDER BY u.id LIMIT ?2";
+
+/// Counted in an index that has no more than this.
+const TOTALS: &str = "SELECT count(*), CAST(coalesce(sum(length), 0) AS BIGINT),
+    count(CASE WHEN length = 0 THEN 1 END) FROM upload";
+
+/// Rows that counting all of them is taken for.
+const TOTALS_EFFORT: Effort = Effort::Page(10_000);
 
 impl Metadata {
-    /// Begins an upload, unless too many are open.
+    /// Begins an upload. When too many are open, one without a byte gives way, if there is one. `hold`
+    /// takes an upload out of use, and says nothing for one that is in use.
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn start_upload(&self, new: NewUpload) -> Result<Started> {
-        let work = move |sql: &mut dyn Sql| start(sql, &new);
+    pub async fn start_upload<T: Send + 'static>(
+        &self,
+        new: NewUpload,
+        hold: impl Fn(UploadId) -> Option<T> + Send + 'static,
+    ) -> Result<Started<T>> {
+        let work = move |sql: &mut dyn Sql| start(sql, &new, &hold);
         self.engine.write("beginning an upload", work).await
     }
 
@@ -92,42 +107,68 @@ impl Metadata {
         self.engine.make_room("cancelling an upload", work).await
     }
 
-    /// Ends an upload that nobody has touched since `before`, and says what was staged of it; nothing
-    /// when somebody has, or it is over.
+    /// Ends an upload that has lain still for long enough, and says what was staged of it; nothing
+    /// when it has not, or is over.
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn expire_upload(&self, id: UploadId, before: SystemTime) -> Result<Option<Staged>> {
-        let work = move |sql: &mut dyn Sql| expire(sql, id, before);
+    pub async fn expire_upload(&self, id: UploadId, expiry: Expiry) -> Result<Option<Staged>> {
+        let work = move |sql: &mut dyn Sql| expire(sql, id, expiry);
         self.engine
             .make_room("dropping an expired upload", work)
             .await
     }
 
-    /// Uploads that nobody has touched since `before`, the stillest first.
+    /// Uploads that have lain still for long enough, those first that have for the longest.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn expired_uploads(&self, before: SystemTime, limit: usize) -> Result<Vec<UploadId>> {
-        let find = move |sql: &mut dyn Sql| expired(sql, before, limit);
+    pub async fn expired_uploads(&self, expiry: Expiry, limit: usize) -> Result<Vec<UploadId>> {
+        let find = move |sql: &mut dyn Sql| expired(sql, expiry, limit);
         self.engine
             .read("looking for expired uploads", Effort::Page(limit), find)
             .await
     }
+
+    /// A page of all uploads that are open, in the order of their identities.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn uploads(&self, page: &Keyset) -> Result<Rows<UploadEntry>> {
+        let (page, effort) = (page.clone(), Effort::Page(page.limit));
+        let list = move |sql: &mut dyn Sql| list(sql, &page);
+        self.engine.read("listing uploads", effort, list).await
+    }
+
+    /// How many uploads are open, and their bytes.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn upload_totals(&self) -> Result<UploadTotals> {
+        self.engine
+            .read("counting uploads", TOTALS_EFFORT, totals)
+            .await
+    }
+
+    /// Ends an upload of any repository; with `bytes`, only when it has so many.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn drop_upload(&self, id: UploadId, bytes: Option<u64>) -> Result<UploadDropped> {
+        let work = move |sql: &mut dyn Sql| drop_one(sql, id, bytes);
+        self.engine.make_room("dropping an upload", work).await
+    }
 }
 
-/// Begins an upload, if not too many are open.
-pub(super) fn start(sql: &mut dyn Sql, new: &NewUpload) -> std::result::Result<Started, DbError> {
-    let limits = &new.limits;
-    let (here, all) = (i64::from(limits.per_repository), i64::from(limits.in_all));
-    if first(sql, OPEN, &[Value::Int(all)], |row| row.int(0))?.unwrap_or(0) >= all {
-        return Ok(Started::TooMany);
-    }
-    if let Some(repository) = repositories::find(sql, &new.repo)? {
-        let params = [Value::Int(repository), Value::Int(here)];
-        if first(sql, OPEN_HERE, &params, |row| row.int(0))?.unwrap_or(0) >= here {
-            return Ok(Started::TooMany);
-        }
+/// Begins an upload, if there is room for it or can be made.
+pub(super) fn start<T>(
+    sql: &mut dyn Sql,
+    new: &NewUpload,
+    hold: &dyn Fn(UploadId) -> Option<T>,
+) -> std::result::Result<Started<T>, DbError> {
+    let (refused, gave_way) = room::make(sql, new, hold)?;
+    if refused.is_some() {
+        return Ok(Started { refused, gave_way });
     }
     let now = time(new.now);
     let repository = repositories::ensure(sql, &new.repo, now)?;
@@ -137,9 +178,10 @@ pub(super) fn start(sql: &mut dyn Sql, new: &NewUpload) -> std::result::Result<S
         Value::Blob(&[]),
         Value::Blob(&new.hash),
         Value::Int(now),
+        Value::Text(&new.client),
     ];
     sql.execute(START, &params)?;
-    Ok(Started::Yes)
+    Ok(Started { refused, gave_way })
 }
 
 /// Moves an upload on, if nobody has since that epoch.
@@ -182,7 +224,8 @@ pub(super) fn find(
     )
 }
 
-fn staged(row: &dyn Row) -> std::result::Result<Staged, DbError> {
+/// What is staged, from the first two columns: `length` and `notes`.
+pub(super) fn staged(row: &dyn Row) -> std::result::Result<Staged, DbError> {
     Ok(Staged {
         length: unsigned(row.int(0)?)?,
         notes: row.blob(1)?.to_vec(),
@@ -213,13 +256,17 @@ pub(super) fn cancel(
     Ok(found.map(|row| row.staged))
 }
 
-/// Ends an upload that nobody has touched since `before`.
+/// Ends an upload that has lain still for long enough.
 pub(super) fn expire(
     sql: &mut dyn Sql,
     id: UploadId,
-    before: SystemTime,
+    expiry: Expiry,
 ) -> std::result::Result<Option<Staged>, DbError> {
-    let params = [Value::Text(&id.to_string()), Value::Int(time(before))];
+    let params = [
+        Value::Text(&id.to_string()),
+        Value::Int(time(expiry.empty)),
+        Value::Int(time(expiry.any)),
+    ];
     let found = first(sql, STILL, &params, staged)?;
     if found.is_some() {
         remove(sql, id)?;
@@ -227,13 +274,61 @@ pub(super) fn expire(
     Ok(found)
 }
 
-/// Uploads that nobody has touched since `before`, the stillest first.
+/// Uploads that have lain still for long enough.
 pub(super) fn expired(
     sql: &mut dyn Sql,
-    before: SystemTime,
+    expiry: Expiry,
     limit: usize,
 ) -> std::result::Result<Vec<UploadId>, DbError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let params = [Value::Int(time(before)), Value::Int(limit)];
+    let params = [
+        Value::Int(time(expiry.empty)),
+        Value::Int(time(expiry.any)),
+        Value::Int(limit),
+    ];
     all(sql, EXPIRED, &params, |row| word(row.text(0)?))
+}
+
+/// A page of all uploads.
+fn list(sql: &mut dyn Sql, want: &Keyset) -> std::result::Result<Rows<UploadEntry>, DbError> {
+    let after = want.after.as_deref().unwrap_or_default();
+    let params = [Value::Text(after), one_more(want.limit)];
+    let rows = all(sql, PAGE, &params, |row| {
+        Ok(UploadEntry {
+            id: word(row.text(0)?)?,
+            repo: word(row.text(1)?)?,
+            client: row.text(2)?.to_owned(),
+            started: system_time(row.int(3)?),
+            touched: system_time(row.int(4)?),
+            bytes: unsigned(row.int(5)?)?,
+        })
+    });
+    Ok(page(rows?, want.limit))
+}
+
+fn totals(sql: &mut dyn Sql) -> std::result::Result<UploadTotals, DbError> {
+    let totals = first(sql, TOTALS, &[], |row| {
+        Ok(UploadTotals {
+            open: unsigned(row.int(0)?)?,
+            bytes: unsigned(row.int(1)?)?,
+            empty: unsigned(row.int(2)?)?,
+        })
+    });
+    Ok(totals?.unwrap_or_default())
+}
+
+/// Ends an upload, if it has the bytes that it is to have.
+fn drop_one(
+    sql: &mut dyn Sql,
+    id: UploadId,
+    bytes: Option<u64>,
+) -> std::result::Result<UploadDropped, DbError> {
+    let Some(found) = first(sql, STAGED, &[Value::Text(&id.to_string())], staged)? else {
+        return Ok(UploadDropped::Unknown);
+    };
+    if bytes.is_some_and(|bytes| bytes != found.length) {
+        return Ok(UploadDropped::Moved(found.length));
+    }
+    remove(sql, id)?;
+    Ok(UploadDropped::Done(found))
 }

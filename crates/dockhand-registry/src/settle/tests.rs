@@ -55,7 +55,10 @@ async fn push(registry: &Registry, number: u32, by_upload: bool) -> Result<(), E
             .await
             .map(drop);
     }
-    let id = registry.start_upload(&repo(), Algorithm::Sha256).await?.id;
+    let id = registry
+        .start_upload(&repo(), Algorithm::Sha256, "")
+        .await?
+        .id;
     registry
         .append(&repo(), id, chunk(&bytes.slice(..2)))
         .await?;

@@ -26,7 +26,7 @@ fn registry(folder: &Path) -> Registry {
 }
 
 async fn begin(registry: &Registry) -> UploadId {
-    let begun = registry.start_upload(&repo(), Algorithm::Sha256).await;
+    let begun = registry.start_upload(&repo(), Algorithm::Sha256, "").await;
     begun.unwrap().id
 }
 
@@ -379,6 +379,43 @@ async fn who_waited_for_another_request_is_told_where_the_upload_stands() {
     )
     .await
     .unwrap();
+}
+
+#[tokio::test]
+async fn an_upload_whose_first_bytes_are_on_their_way_does_not_give_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let blobs = Arc::new(FileSystem::open(folder.path()).unwrap());
+    let metadata = Arc::new(Metadata::in_memory().unwrap());
+    let mut settings = Settings::default();
+    settings.uploads.per_repository = 2;
+    let registry = Registry::new(blobs, metadata, settings);
+    let id = begin(&registry).await;
+    let (first, cut) = cut_later("01234");
+    let appending = {
+        let registry = registry.clone();
+        tokio::spawn(async move { registry.append(&repo(), id, first).await })
+    };
+    while registry.sessions.try_enter(id).is_some() {
+        tokio::task::yield_now().await;
+    }
+    let dropped = registry.drop_upload(id, None).await;
+    assert!(matches!(dropped, Err(Error::UploadBusy(_))), "{dropped:?}");
+    let second = begin(&registry).await;
+    begin(&registry).await;
+    let gone = registry.upload_status(&repo(), second).await;
+    assert!(matches!(gone, Err(Error::UploadUnknown(_))), "{gone:?}");
+    drop(cut);
+    appending.await.unwrap().unwrap_err();
+    assert_eq!(stands_at(&registry, id).await, 5);
+
+    let moved = registry.drop_upload(id, Some(0)).await;
+    match moved {
+        Err(Error::UploadMoved { at: 5, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    registry.drop_upload(id, Some(5)).await.unwrap();
+    let again = registry.drop_upload(id, None).await;
+    assert!(matches!(again, Err(Error::UploadUnknown(_))), "{again:?}");
 }
 
 #[tokio::test]

@@ -34,6 +34,10 @@ fn bounds(config: &Config, layers: &mut Layers) {
         ("server.limits.write-stall", limits.write_stall),
         ("server.limits.tls-handshake", limits.tls_handshake),
         ("server.limits.upload-expiry", limits.upload_expiry),
+        (
+            "server.limits.empty-upload-expiry",
+            limits.empty_upload_expiry,
+        ),
         ("server.tls.reload", config.server.tls.reload),
     ];
     for (path, _) in periods

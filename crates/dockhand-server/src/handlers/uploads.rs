@@ -11,6 +11,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use super::{Answer, Call};
 use crate::arriving::Arriving;
 use crate::body::watched;
+use crate::client;
 use crate::error::Error;
 use crate::respond::{
     CONTENT_DIGEST, UPLOAD_OFFSET, UPLOAD_UUID, empty, upload_location, upload_range, value,
@@ -40,7 +41,10 @@ pub(crate) async fn post(call: Call<'_>, repo: &RepoName) -> Answer {
     }
     let named = mount.map(|mount| mount.algorithm());
     let algorithm = algorithm.or(named).unwrap_or(Algorithm::Sha256);
-    let status = call.registry().start_upload(repo, algorithm).await?;
+    let trusted = &call.app.options.addressing.trusted_proxies;
+    let client = client::name(call.asked.peer, &call.asked.headers, trusted);
+    let starting = call.registry().start_upload(repo, algorithm, &client);
+    let status = starting.await?;
     let mut response = progress(&call, repo, status, StatusCode::ACCEPTED);
     if call.app.options.chunk_min_length > 0 {
         let length = HeaderValue::from(call.app.options.chunk_min_length);

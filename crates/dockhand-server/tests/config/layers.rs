@@ -95,6 +95,7 @@ fn every_key_can_be_set_by_its_variable() {
         "server.locations" => "relative",
         "server.trusted-proxies" => "10.0.0.0/8",
         "server.prefix" | "metrics.path" => "/p",
+        "server.limits.uploads-per-client" => "7",
         "server.headers" => "{ x-a = \"1\" }",
         "log.fields" => "{ a = \"1\" }",
         "server.tls.min-version" => "1.3",

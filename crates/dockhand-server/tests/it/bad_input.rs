@@ -295,15 +295,20 @@ async fn too_many_uploads_and_too_large_blobs() {
     };
     settings.uploads.per_repository = 2;
     let server = TestServer::with(settings, Options::default());
-    let (first, _) = (server.begin("app").await, server.begin("app").await);
+    let first = server.begin("app").await;
+    for upload in [&first, &server.begin("app").await] {
+        let patched = server.send(&format!("PATCH {upload}"), &[], "0").await;
+        assert_eq!(patched.status, 202);
+    }
     let refused = server.send("POST /v2/app/blobs/uploads/", &[], "").await;
     assert_eq!(
         (refused.status.as_u16(), refused.code().as_str()),
         (429, "TOOMANYREQUESTS")
     );
     assert!(!refused.header("retry-after").is_empty());
+    let moved = first.replace("offset=0", "offset=1");
     let large = server
-        .send(&format!("PATCH {first}"), &[], "0123456789a")
+        .send(&format!("PATCH {moved}"), &[], "0123456789")
         .await;
     assert_eq!(
         (large.status.as_u16(), large.code().as_str()),

@@ -13,4 +13,5 @@ mod lists;
 mod manifests;
 mod observed;
 mod support;
+mod upload_room;
 mod uploads;

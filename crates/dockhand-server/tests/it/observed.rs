@@ -85,6 +85,27 @@ async fn bytes_are_counted_as_they_come_whatever_was_announced() {
     assert!(metrics.contains(line), "{metrics}");
 }
 
+#[tokio::test]
+async fn open_uploads_are_counted_when_somebody_asks() {
+    let server = server();
+    let none = metrics(&server).await;
+    assert!(none.contains("dockhand_uploads_open 0\n"), "{none}");
+    server.begin("a").await;
+    for bytes in ["hello", "you"] {
+        let upload = server.begin("b").await;
+        let patched = server.send(&format!("PATCH {upload}"), &[], bytes).await;
+        assert_eq!(patched.status, 202, "{}", patched.show());
+    }
+    let metrics = metrics(&server).await;
+    for line in [
+        "dockhand_uploads_open 3\n",
+        "dockhand_uploads_empty 1\n",
+        "dockhand_uploads_staged_bytes 8\n",
+    ] {
+        assert!(metrics.contains(line), "{line}{metrics}");
+    }
+}
+
 /// A log that is kept.
 #[derive(Clone, Default)]
 struct Kept(Arc<Mutex<Vec<u8>>>);

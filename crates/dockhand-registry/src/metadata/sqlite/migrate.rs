@@ -111,6 +111,22 @@ mod tests {
     }
 
     #[test]
+    fn an_upload_that_an_older_version_began_is_kept() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        for (step, schema) in MIGRATIONS.iter().enumerate().take(2) {
+            run(&mut connection, step + 1, schema).unwrap();
+        }
+        let begun = "INSERT INTO repository (id, name, created) VALUES (1, 'app', 0);
+            INSERT INTO upload (id, repository, epoch, length, notes, hash, started, touched)
+            VALUES ('u', 1, 3, 5, x'', x'07', 1, 2);";
+        connection.execute_batch(begun).unwrap();
+        migrate(&mut connection, Path::new("db")).unwrap();
+        let find = "SELECT length, touched, client FROM upload WHERE repository = 1";
+        let row = connection.query_row(find, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        assert_eq!(row.unwrap(), (5, 2, String::new()));
+    }
+
+    #[test]
     fn the_database_of_another_program_is_refused() {
         let mut connection = Connection::open_in_memory().unwrap();
         connection

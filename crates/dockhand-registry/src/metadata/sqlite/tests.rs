@@ -55,6 +55,9 @@ contract_suite! { super::open:
     }
     tags { remember_where_they_pointed, are_deleted_alone, are_set_together }
     uploads {
-        go_on_where_they_stand, end_with_their_blob, are_bounded, expire_when_nobody_touches_them,
+        go_on_where_they_stand, end_with_their_blob, are_bounded, without_a_byte_give_way,
+        of_the_client_with_the_most_give_way, of_many_in_use_one_gives_way,
+        are_listed_counted_and_dropped, expire_when_nobody_touches_them,
+        expire_sooner_without_a_byte,
     }
 }

@@ -75,7 +75,7 @@ pub const FOREIGN_KEYS: &[ForeignKey] = &[
     key("storage.maintenance.uploadpurging.age", Honoured(UPLOADS)),
     key(
         "storage.maintenance.uploadpurging.interval",
-        Moot("expired uploads are dropped every hour"),
+        Moot("expired uploads are dropped every minute"),
     ),
     key(
         "storage.maintenance.uploadpurging.dryrun",

@@ -6,16 +6,19 @@ use crate::layout::DATABASE;
 use crate::metadata::contract::{push_tag, stored};
 use crate::metadata::sql::{Sql, Value, all};
 use crate::metadata::sqlite::connection::open_reader;
-use crate::metadata::{Metadata, blobs, manifests, referrers, repositories, tags, uploads};
+use crate::metadata::{Metadata, blobs, manifests, referrers, repositories, room, tags, uploads};
 
 /// Every list, and the reads that pulls are made of.
-const READS: [&str; 9] = [
+const READS: [&str; 12] = [
     tags::PAGE,
     tags::HISTORY,
     repositories::PAGE,
     referrers::PAGE,
     referrers::PAGE_OF_TYPE,
     uploads::EXPIRED,
+    uploads::PAGE,
+    room::EMPTY_OF_CLIENT,
+    room::EMPTY_HERE,
     manifests::BY_TAG,
     manifests::BY_DIGEST,
     blobs::FIND,
