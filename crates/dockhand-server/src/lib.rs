@@ -31,5 +31,5 @@ mod unsent;
 pub use app::{App, Options, Peer};
 pub use listen::{Limits, serve};
 pub use location::{Addressing, Cidr, CidrError};
-pub use run::{RunError, Server, Setup};
+pub use run::{Reload, RunError, Server, Setup};
 pub use tls::{Tls, TlsError, TlsFiles};

@@ -83,6 +83,22 @@ pub struct Server {
     setup: Setup,
 }
 
+/// Has a running server read again what it can change without a restart: the certificate.
+#[derive(Clone, Debug)]
+pub struct Reload(Option<Tls>);
+
+impl Reload {
+    /// Reads the certificate files again. What came of it is a line in the log.
+    pub fn now(&self) {
+        match &self.0 {
+            Some(tls) => tls.reload(),
+            None => tracing::info!(
+                "there is no certificate to reload; a changed configuration needs a restart"
+            ),
+        }
+    }
+}
+
 /// How often expired uploads are looked for: one read of an index.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
@@ -131,6 +147,12 @@ impl Server {
     #[must_use]
     pub const fn is_tls(&self) -> bool {
         self.tls.is_some()
+    }
+
+    /// What has the server read its certificate again.
+    #[must_use]
+    pub fn reload(&self) -> Reload {
+        Reload(self.tls.clone())
     }
 
     /// Answers requests until `shutdown` resolves and the busy connections are done.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -61,6 +62,8 @@ pub enum TlsError {
 pub struct Tls {
     files: TlsFiles,
     current: Arc<ArcSwap<ServerConfig>>,
+    /// Wakes [`Tls::follow`] before its time.
+    asked: Arc<Notify>,
 }
 
 /// What the files held when they were last looked at.
@@ -76,6 +79,7 @@ impl Tls {
         Ok(Self {
             files,
             current: Arc::new(ArcSwap::from_pointee(config)),
+            asked: Arc::default(),
         })
     }
 
@@ -84,33 +88,59 @@ impl Tls {
         TlsAcceptor::from(self.current.load_full())
     }
 
-    /// Looks at the files every `period` and takes over what has changed; what cannot be used is
-    /// reported, and the last good certificate stays. Runs for ever.
+    /// Has [`Tls::follow`] read the files now, and say what came of it.
+    pub fn reload(&self) {
+        self.asked.notify_one();
+    }
+
+    /// Reads the files every `period`, and when [`Tls::reload`] asks for it, and takes over what has
+    /// changed. What cannot be used is reported, and the last good certificate stays. Runs for ever.
     pub async fn follow(self, period: Duration) {
-        let mut known: Contents = read(&self.files).unwrap_or_default();
+        let mut known: Contents = self.look().await.unwrap_or_default();
         let mut failing = false;
         loop {
-            tokio::time::sleep(period).await;
-            let loaded = read(&self.files).and_then(|contents| {
+            let asked = tokio::select! {
+                () = tokio::time::sleep(period) => false,
+                () = self.asked.notified() => true,
+            };
+            let loaded = self.look().await.and_then(|contents| {
                 if contents == known {
                     return Ok(None);
                 }
                 configure(&self.files, &contents).map(|config| Some((contents, config)))
             });
+            let certificate = self.files.certificate.display();
             match loaded {
-                Ok(None) => failing = false,
+                Ok(None) => {
+                    failing = false;
+                    if asked {
+                        tracing::info!(%certificate, "the certificate has not changed");
+                    }
+                }
                 Ok(Some((contents, config))) => {
                     self.current.store(Arc::new(config));
                     (known, failing) = (contents, false);
-                    tracing::info!(certificate = %self.files.certificate.display(), "the certificate was reloaded");
+                    tracing::info!(%certificate, "the certificate was reloaded");
                 }
-                Err(error) if !failing => {
+                Err(error) if asked || !failing => {
                     failing = true;
                     tracing::error!(%error, "the new certificate cannot be used; the last one stays");
                 }
                 Err(_) => {}
             }
         }
+    }
+
+    /// What the files hold now. A file may lie where reading hangs; that must not hold up a thread that
+    /// serves requests.
+    async fn look(&self) -> Result<Contents, TlsError> {
+        let files = self.files.clone();
+        let path = files.certificate.clone();
+        let reading = tokio::task::spawn_blocking(move || read(&files));
+        reading.await.unwrap_or_else(|error| {
+            let source = std::io::Error::other(error);
+            Err(TlsError::Read { path, source })
+        })
     }
 }
 

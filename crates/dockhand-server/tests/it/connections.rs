@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dockhand_registry::Settings;
-use dockhand_server::{Limits, Options, Server, Setup, TlsFiles};
+use dockhand_server::{Limits, Options, Reload, Server, Setup, TlsFiles};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -17,7 +17,8 @@ use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 /// A server on a port, and the way to stop it.
 pub(crate) struct Running {
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
+    reload: Reload,
     stop: oneshot::Sender<()>,
     done: JoinHandle<()>,
 }
@@ -48,12 +49,14 @@ pub(crate) fn setup() -> Setup {
 pub(crate) async fn start(setup: Setup) -> Running {
     let server = Server::start(setup).await.unwrap();
     let address = server.address().unwrap();
+    let reload = server.reload();
     let (stop, stopped) = oneshot::channel();
     let done = tokio::spawn(async move {
         server.run(async { drop(stopped.await) }).await.unwrap();
     });
     Running {
         address,
+        reload,
         stop,
         done,
     }
@@ -207,7 +210,7 @@ async fn a_stop_lets_requests_finish() {
 }
 
 /// Writes a fresh certificate for localhost and gives it as a root.
-fn certificate(folder: &Path) -> RootCertStore {
+pub(crate) fn certificate(folder: &Path) -> RootCertStore {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     std::fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();
     std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
@@ -246,17 +249,48 @@ async fn get_over_tls(
     Ok(read_all(&mut stream).await)
 }
 
+/// TLS by what [`certificate`] wrote into `folder`.
+pub(crate) fn tls_files(folder: &Path) -> TlsFiles {
+    TlsFiles {
+        certificate: folder.join("cert.pem"),
+        key: folder.join("key.pem"),
+        client_authorities: None,
+        only_1_3: false,
+        http2: true,
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_reloaded_when_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = certificate(folder.path());
+    let server = start(Setup {
+        tls: Some(tls_files(folder.path())),
+        tls_reload: Duration::from_secs(3600),
+        ..setup()
+    })
+    .await;
+    let get = async |roots| get_over_tls(server.address, roots, b"h2").await;
+    get(old.clone()).await.unwrap();
+    let new = certificate(folder.path());
+    get(old.clone()).await.expect("nobody has asked yet");
+    server.reload.now();
+    let taken_over = async {
+        while get(new.clone()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), taken_over)
+        .await
+        .expect("the new one is used");
+    assert!(get(old).await.is_err(), "the old one is gone");
+}
+
 #[tokio::test]
 async fn tls_and_its_reload() {
     let folder = tempfile::tempdir().unwrap();
     let roots = certificate(folder.path());
-    let tls = TlsFiles {
-        certificate: folder.path().join("cert.pem"),
-        key: folder.path().join("key.pem"),
-        client_authorities: None,
-        only_1_3: false,
-        http2: true,
-    };
+    let tls = tls_files(folder.path());
     let server = start(Setup {
         tls: Some(tls),
         ..setup()

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use dockhand_server::config::{self, LogFormat, Overrides};
-use dockhand_server::{RunError, Server, Setup};
+use dockhand_server::{Reload, RunError, Server, Setup};
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::logging;
 use crate::report::{Failure, Kind};
+
+mod supervisor;
 
 /// Run a registry
 ///
@@ -99,7 +101,7 @@ impl Serve {
         }
         let setup = Setup::of(&loaded.config);
         raise_descriptor_limit();
-        runtime()?.block_on(serve(setup))
+        supervisor::run(runtime()?, setup)
     }
 }
 
@@ -126,14 +128,18 @@ fn runtime() -> Result<Runtime, Failure> {
     runtime.map_err(|error| Failure::new(Kind::Failed, &error))
 }
 
-async fn serve(setup: Setup) -> Result<(), Failure> {
-    // Before anything is announced, so that a signal right after the announcement is not missed.
-    let stop = stop_signal()?;
+/// Serves until `stop` resolves. Tells `started` once requests are answered.
+async fn serve(
+    setup: Setup,
+    started: oneshot::Sender<Reload>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Failure> {
     let data = setup.data.clone();
     let server = Server::start(setup).await.map_err(|error| failed(&error))?;
     let address = server
         .address()
         .map_err(|error| Failure::new(Kind::Failed, &error))?;
+    let _ = started.send(server.reload());
     announce(address, server.is_tls(), data.as_deref());
     server.run(stop).await.map_err(|error| failed(&error))
 }
@@ -167,19 +173,4 @@ fn announce(address: std::net::SocketAddr, tls: bool, data: Option<&std::path::P
          crane push IMAGE.tar {address}/IMAGE:TAG"
     );
     let _ = out.flush();
-}
-
-/// Resolves on SIGTERM or SIGINT.
-fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
-    let listen = |kind| signal(kind).map_err(|error| Failure::new(Kind::Failed, &error));
-    let (mut terminate, mut interrupt) = (
-        listen(SignalKind::terminate())?,
-        listen(SignalKind::interrupt())?,
-    );
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }

@@ -8,6 +8,7 @@ mod client;
 mod connecting;
 mod content;
 mod copying;
+mod ending;
 mod fingers;
 mod helping;
 mod images;
