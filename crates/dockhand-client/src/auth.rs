@@ -1,6 +1,7 @@
 //! Signing in: what goes into `Authorization` before a request, and after a 401.
 
 mod challenge;
+mod flaw;
 mod scopes;
 mod token;
 
@@ -75,6 +76,22 @@ impl Authenticator {
             Auth::Anonymous => false,
             Auth::Challenge(_) => self.credentials.lock().await.values().any(Option::is_some),
             _ => true,
+        }
+    }
+
+    /// What is odd about the credentials that were used, to complete a sentence: `the password ends with a
+    /// newline`.
+    pub(crate) async fn flaw(&self) -> Option<String> {
+        match &self.auth {
+            Auth::Anonymous | Auth::Signed(_) => None,
+            Auth::Basic(user, secret) | Auth::ApiKey(Some(user), secret) => {
+                flaw::of_pair(user, secret)
+            }
+            Auth::Bearer(token) | Auth::ApiKey(None, token) => flaw::of_token(token),
+            Auth::Challenge(_) => {
+                let known = self.credentials.lock().await;
+                known.values().flatten().find_map(flaw::of_credential)
+            }
         }
     }
 
@@ -224,7 +241,11 @@ pub(crate) fn basic(user: &str, password: &SecretString) -> Result<HeaderValue> 
 }
 
 fn bearer(token: &SecretString) -> Result<HeaderValue> {
-    secret_header(&format!("Bearer {}", token.expose_secret()))
+    let header = secret_header(&format!("Bearer {}", token.expose_secret()));
+    header.map_err(|error| match flaw::of_token(token) {
+        Some(flaw) => error.with_hint(flaw),
+        None => error,
+    })
 }
 
 /// A header that does not print.

@@ -71,6 +71,8 @@ struct Inner {
     unanswered: bool,
     /// Whether there is no such host, or nobody who listens there.
     absent: bool,
+    /// How the request came to a host that is not the registry.
+    via: Option<String>,
     hint: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -102,6 +104,7 @@ impl Error {
             attempts: 1,
             unanswered: false,
             absent: false,
+            via: None,
             hint: None,
             source: None,
         }))
@@ -138,6 +141,13 @@ impl Error {
     #[must_use]
     pub fn at(mut self, host: impl Into<String>) -> Self {
         self.0.host.get_or_insert_with(|| host.into());
+        self
+    }
+
+    /// With how the request came to a host that is not the registry, unless it is known already.
+    #[must_use]
+    pub(crate) fn via(mut self, via: impl Into<String>) -> Self {
+        self.0.via.get_or_insert_with(|| via.into());
         self
     }
 
@@ -201,6 +211,13 @@ impl Error {
         self.0.absent
     }
 
+    /// The same failure as one of another kind.
+    #[must_use]
+    pub(crate) fn of_kind(mut self, kind: ErrorKind) -> Self {
+        self.0.kind = kind;
+        self
+    }
+
     /// The same failure with its message changed.
     #[must_use]
     pub(crate) fn reworded(mut self, change: impl FnOnce(&str) -> String) -> Self {
@@ -217,6 +234,7 @@ impl Error {
             host: inner.host.clone(),
             errors: inner.errors.clone(),
             request_id: inner.request_id.clone(),
+            via: inner.via.clone(),
             hint: inner.hint.clone(),
             source: None,
             ..*inner
@@ -229,7 +247,13 @@ impl Error {
         self.0.kind
     }
 
-    /// The host, with its port, that was talked to.
+    /// What happened, without where, how often, and what to do about it.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The host, with its port, that failed: the registry, or a host that it sent the request to.
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         self.0.host.as_deref()
@@ -302,6 +326,9 @@ impl fmt::Display for Error {
         }
         if inner.attempts > 1 {
             write!(f, ", tried {} times", inner.attempts)?;
+        }
+        if let Some(via) = &inner.via {
+            write!(f, "; {via}")?;
         }
         match &inner.hint {
             Some(hint) => write!(f, "; {hint}"),

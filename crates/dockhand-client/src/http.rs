@@ -2,6 +2,7 @@
 //! redirects without taking credentials along, and bounds everything.
 
 mod answer;
+mod elsewhere;
 mod failure;
 mod rate;
 mod redirect;
@@ -22,6 +23,7 @@ use tokio::time::Instant;
 use url::Url;
 
 pub(crate) use answer::Answer;
+pub(crate) use elsewhere::{Elsewhere, Role, host_of};
 pub(crate) use redirect::{resolve, same_origin};
 pub(crate) use request::{Body, Request};
 pub(crate) use retry::Patience;
@@ -149,9 +151,11 @@ impl Http {
     /// pause.
     pub(crate) async fn wait(&self, request: &Request, error: &Error, wait: Duration) {
         self.observer.event(&Event::Retried {
-            host: self.host(),
+            host: error.host().map_or_else(|| self.host(), str::to_owned),
             doing: request.doing.clone(),
-            why: error.to_string(),
+            why: error.message().to_owned(),
+            kind: error.kind(),
+            status: error.status(),
             wait,
         });
         if error.kind() == ErrorKind::RateLimited {
@@ -311,6 +315,13 @@ impl Http {
             return error;
         }
         let host = self.host();
+        let refused = matches!(error.kind(), ErrorKind::Unauthorized | ErrorKind::Denied);
+        if refused && let Some(flaw) = self.auth.flaw().await {
+            return error.with_hint(format!(
+                "{flaw}, which is sent as a part of it; `dockhand auth explain {host}` shows where it \
+                 comes from: store it there without"
+            ));
+        }
         match error.kind() {
             ErrorKind::Unauthorized if self.auth.has_credential().await => {
                 let hint = "the credentials were refused; sign in again with `dockhand login";

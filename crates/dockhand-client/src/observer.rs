@@ -4,6 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use dockhand_oci::{Descriptor, Digest};
+use http::StatusCode;
+
+use crate::ErrorKind;
 
 /// Something that happened on the way. New kinds may come.
 #[derive(Clone, Debug)]
@@ -18,12 +21,16 @@ pub enum Event {
     Done(Descriptor, Moved),
     /// A request failed and is sent again.
     Retried {
-        /// The host that it goes to.
+        /// The host that failed: the registry, or one that it sent the request to.
         host: String,
         /// What is tried.
         doing: String,
         /// What went wrong.
         why: String,
+        /// What kind of failure that is.
+        kind: ErrorKind,
+        /// The status of the answer, when there was one.
+        status: Option<StatusCode>,
         /// How long is waited before.
         wait: Duration,
     },

@@ -4,21 +4,29 @@
 mod bars;
 mod events;
 mod lines;
+mod retries;
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Instant;
 
 use dockhand_client::{Event, Observer};
 
 use crate::flags::{ProgressForm, Show};
 use crate::output::printable;
+use retries::{Cause, GATHER, Retries};
 
 /// Watches the client and tells about it.
 #[derive(Debug)]
 pub(crate) struct Progress {
     teller: Teller,
     quiet: bool,
+    /// Whether every retry has its line.
+    verbose: bool,
+    retries: Retries,
+    /// Itself, for lines that are told later.
+    own: Weak<Self>,
     /// The last limits that each host told of: the limit and what remains.
     limits: Mutex<BTreeMap<String, (String, String)>>,
 }
@@ -32,9 +40,11 @@ enum Teller {
 }
 
 impl Progress {
-    pub(crate) fn new(show: &Show) -> Self {
+    /// `logged` when there is a log, also where the flags do not ask for one.
+    pub(crate) fn new(show: &Show, logged: bool) -> Arc<Self> {
+        let verbose = show.verbose > 0 || show.debug;
         // The log's lines and bars would tear each other apart.
-        let bars = io::stderr().is_terminal() && show.verbose == 0 && !show.debug;
+        let bars = io::stderr().is_terminal() && !verbose && !logged;
         let teller = match show.progress.unwrap_or(ProgressForm::Auto) {
             ProgressForm::None => Teller::Nothing,
             ProgressForm::Json => Teller::Events(events::Events::default()),
@@ -43,11 +53,14 @@ impl Progress {
             ProgressForm::Auto if bars => Teller::Bars(bars::Bars::new()),
             ProgressForm::Auto | ProgressForm::Plain => Teller::Lines(lines::Lines::default()),
         };
-        Self {
+        Arc::new_cyclic(|own| Self {
             teller,
             quiet: show.quiet,
+            verbose,
+            retries: Retries::default(),
+            own: own.clone(),
             limits: Mutex::default(),
-        }
+        })
     }
 
     /// Something that a person should know, on a line of its own.
@@ -77,9 +90,57 @@ impl Progress {
 
     /// Nothing more comes; the command exits with `code`.
     pub(crate) fn finish(&self, code: u8) {
+        for line in self.retries.rest(Instant::now()) {
+            self.note(&line);
+        }
         self.clear();
         if let Teller::Events(events) = &self.teller {
             events.finish(code);
+        }
+    }
+
+    /// A request is tried again: tells it, or soon for all that fail for the same cause.
+    fn retried(&self, event: &Event) {
+        let Event::Retried {
+            host,
+            doing,
+            why,
+            kind,
+            status,
+            wait,
+        } = event
+        else {
+            return;
+        };
+        if self.verbose {
+            let wait = wait.as_secs_f32();
+            return self.note(&format!(
+                "cannot {doing} at {host}: {why}; trying again in {wait:.1} s"
+            ));
+        }
+        let cause = Cause {
+            host: host.clone(),
+            kind: *kind,
+            status: *status,
+        };
+        if !self.retries.add(&cause, doing, why, *wait, Instant::now()) {
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return self.tell_retries(&cause);
+        };
+        let own = self.own.clone();
+        runtime.spawn(async move {
+            tokio::time::sleep(GATHER).await;
+            if let Some(own) = own.upgrade() {
+                own.tell_retries(&cause);
+            }
+        });
+    }
+
+    fn tell_retries(&self, cause: &Cause) {
+        if let Some(line) = self.retries.line(cause, Instant::now()) {
+            self.note(&line);
         }
     }
 
@@ -104,17 +165,7 @@ impl Observer for Progress {
                     limits.insert(host.clone(), (limit.clone(), remaining.clone()));
                 }
             }
-            Event::Retried {
-                host,
-                doing,
-                why,
-                wait,
-            } => {
-                let wait = wait.as_secs_f32();
-                self.note(&format!(
-                    "cannot {doing} at {host}: {why}; trying again in {wait:.1} s"
-                ));
-            }
+            Event::Retried { .. } => self.retried(event),
             Event::Warning { host, text } => self.note(&format!("warning: {host}: {text}")),
             _ => {}
         }

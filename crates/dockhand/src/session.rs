@@ -53,12 +53,13 @@ impl Session {
         if flags.access.password_stdin && flags.access.password.is_none() {
             flags.access.password = Some(read_secret("password")?);
         }
-        let progress = Arc::new(Progress::new(&flags.show));
         let environment = Environment::of_process();
         access::complete(&mut flags.access, &environment);
+        let connections = Connections::load(None, &environment)?;
+        let progress = Progress::new(&flags.show, connections.logging().is_some());
         Ok(Self {
             output: Output::new(flags.show.form()),
-            connections: Connections::load(None, &environment)?,
+            connections,
             chain: Chain::new(environment).observed(Arc::clone(&progress) as Arc<dyn Observer>),
             progress,
             clients: Mutex::default(),

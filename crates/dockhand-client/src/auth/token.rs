@@ -13,8 +13,8 @@ use serde::Deserialize;
 use url::Url;
 use url::form_urlencoded;
 
-use super::{Bearer, Scopes, basic};
-use crate::http::{Answer, Body, Http, Patience, Request, Secrets, resolve};
+use super::{Bearer, Scopes, basic, flaw};
+use crate::http::{Answer, Body, Http, Patience, Request, Role, Secrets, host_of, resolve};
 use crate::{Credential, Error, ErrorKind, Event, Result};
 
 /// How long a token is good for when the service does not say, or says less: some services say so
@@ -82,14 +82,20 @@ pub(super) async fn fetch(
     {
         granted = service.ask(&[one], credential).await;
     }
+    let Some(credential) = credential else {
+        return granted;
+    };
     match granted {
         // A stored credential that has expired must not keep anybody from what is public.
-        Err(error) if credential.is_some() && scopes.is_pull() && is_refusal(&error) => {
+        Err(error) if scopes.is_pull() && is_refusal(&error) => {
             let token = service.ask(&all, None).await.map_err(|_| error)?;
-            http.observer.event(&Event::Warning {
-                host: http.host(),
-                text: "the stored credential was refused; going on without it".to_owned(),
-            });
+            let text = "the stored credential was refused; going on without it";
+            let text = match flaw::of_credential(credential) {
+                Some(flaw) => format!("{text} ({flaw})"),
+                None => text.to_owned(),
+            };
+            let host = http.host();
+            http.observer.event(&Event::Warning { host, text });
             Ok(token)
         }
         other => other,
@@ -213,6 +219,7 @@ impl Service<'_> {
 
     fn request(&self, method: Method, url: Url, headers: HeaderMap) -> Request {
         let mut request = Request::new(method, url, "get a token");
+        request.role = Role::TokenService;
         request.headers = headers;
         request
     }
@@ -220,10 +227,9 @@ impl Service<'_> {
     /// Sends it to the service and nowhere else, and reads the token.
     async fn exchange(&self, request: Request) -> Result<Token> {
         let failed = |error: Error| {
-            let host = self.realm.host_str().unwrap_or_default();
             error
                 .doing(format!("get a token for {}", self.http.host()))
-                .at(host)
+                .at(host_of(&self.realm))
         };
         let mut patience = Patience::new(&self.http.connection.retries);
         loop {

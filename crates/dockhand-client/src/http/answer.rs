@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 
 use super::rate::Rate;
-use super::{Secrets, failure};
+use super::{Elsewhere, Secrets, failure};
 use crate::{ByteStream, Error, ErrorKind, Result};
 
 /// How much of the body of a failed answer is read, in bytes.
@@ -29,8 +29,10 @@ const DRIP: f64 = 1024.0;
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) response: reqwest::Response,
-    /// The host that was asked for: not where a redirect led, which says nothing to the person.
+    /// The host that answers.
     pub(crate) host: String,
+    /// How the request came there, when that is not the registry.
+    pub(super) elsewhere: Option<Arc<Elsewhere>>,
     pub(crate) idle: Duration,
     pub(super) rate: Option<Arc<Rate>>,
     pub(crate) attempts: u32,
@@ -99,6 +101,7 @@ impl Answer {
     pub(crate) async fn in_memory(self, max: u64) -> Result<Self> {
         let (host, idle, attempts) = (self.host.clone(), self.idle, self.attempts);
         let rate = self.rate.clone();
+        let elsewhere = self.elsewhere.clone();
         let secrets = self.secrets.clone();
         let mut head = http::Response::builder()
             .status(self.status())
@@ -110,6 +113,7 @@ impl Answer {
         Ok(Self {
             response: head.map(|()| bytes).into(),
             host,
+            elsewhere,
             idle,
             rate,
             attempts,
@@ -137,7 +141,7 @@ impl Answer {
                 Ok(Err(error)) => failure::of_transport(error),
                 Err(_) => failure::silent(answer.idle),
             };
-            Some((Err(error.at(answer.host.clone())), None))
+            Some((Err(answer.blamed(error)), None))
         });
         match rate {
             Some(rate) => rate.hold(stream.boxed()),
@@ -149,6 +153,7 @@ impl Answer {
     pub(crate) async fn into_error(self) -> Error {
         let status = self.status();
         let host = self.host.clone();
+        let elsewhere = self.elsewhere.clone();
         let attempts = self.attempts;
         let retry_after = super::retry::retry_after(self.headers());
         let id = ["x-request-id", "x-amz-request-id", "docker-request-id"];
@@ -165,16 +170,30 @@ impl Answer {
         let body = body.unwrap_or(Ok(Bytes::new())).unwrap_or_default();
         // Some registries repeat the request, its credentials included.
         let body = secrets.redact(&String::from_utf8_lossy(&body));
-        let mut errors = read_errors(body.as_bytes());
+        let errors = read_errors(body.as_bytes());
+        let is_text = is_text && errors.is_none();
+        let mut errors = errors.unwrap_or_default();
         for error in &mut errors {
             error.code = secrets.redact(&error.code);
             error.message = secrets.redact(&error.message);
         }
         let message = describe(status, &errors, if is_text { &body } else { "" });
-        Error::new(failure::kind(status), message)
+        let error = Error::new(failure::kind(status), message)
             .answered(status, errors, request_id)
             .tried(attempts, retry_after)
-            .at(host)
+            .at(host);
+        match elsewhere {
+            Some(elsewhere) => elsewhere.blame(error),
+            None => error,
+        }
+    }
+
+    /// A failure of the host that answers.
+    fn blamed(&self, error: Error) -> Error {
+        match &self.elsewhere {
+            Some(elsewhere) => elsewhere.blame(error),
+            None => error.at(self.host.clone()),
+        }
     }
 
     /// A text of the other side, to be shown: one line, not too long, and without the credentials that
@@ -184,12 +203,11 @@ impl Answer {
     }
 }
 
-/// The errors of a body, also where each is a plain text or they stand alone.
-fn read_errors(body: &[u8]) -> Vec<ErrorInfo> {
-    match serde_json::from_slice::<ErrorBody>(body) {
-        Ok(body) => body.errors,
-        Err(_) => Vec::new(),
-    }
+/// The errors of a body, also where each is a plain text or they stand alone; `None` when it is another
+/// body.
+fn read_errors(body: &[u8]) -> Option<Vec<ErrorInfo>> {
+    let body: ErrorBody = serde_json::from_slice(body).ok()?;
+    Some(body.errors)
 }
 
 /// What the other side said, in one line.

@@ -11,6 +11,10 @@ use crate::{Error, ErrorKind, Result};
 /// More redirects than this are a loop.
 pub(crate) const REDIRECTS_MAX: usize = 10;
 
+/// What is likely when a registry names an address that only it can use.
+pub(super) const WRONG_ADDRESS: &str = "the registry does not know the address by which it is reached: set it \
+     there, or have the proxy in front of it pass on Host and X-Forwarded-Proto";
+
 /// Whether an answer with this status leads elsewhere.
 pub(crate) fn leads_on(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
@@ -29,10 +33,11 @@ pub(crate) fn same_origin(one: &Url, other: &Url) -> bool {
 /// [`ErrorKind::Protocol`] when it is no URL, gives up TLS, or leads to an address that only makes
 /// sense from inside a network that the registry itself is not in.
 pub(crate) fn resolve(from: &Url, target: &str) -> Result<Url> {
-    let refuse = |why: &str| {
+    let refused = |why: &str| {
         let message = format!("it leads to {:?}, {why}", shown(target));
-        Err(Error::new(ErrorKind::Protocol, message))
+        Error::new(ErrorKind::Protocol, message)
     };
+    let refuse = |why: &str| Err(refused(why));
     let Ok(mut url) = from.join(target) else {
         return refuse("which is no URL");
     };
@@ -42,7 +47,7 @@ pub(crate) fn resolve(from: &Url, target: &str) -> Result<Url> {
     // Some registries behind a proxy write their own host with the wrong scheme.
     if from.scheme() == "https" && url.scheme() == "http" {
         if from.host() != url.host() {
-            return refuse("which gives up TLS");
+            return Err(refused("which gives up TLS").with_hint(WRONG_ADDRESS));
         }
         let _ = url.set_scheme("https");
     }
@@ -50,7 +55,7 @@ pub(crate) fn resolve(from: &Url, target: &str) -> Result<Url> {
         return refuse("an address that only services of a cloud have");
     }
     if is_here(&url) && !is_here(from) {
-        return refuse("which is this machine");
+        return Err(refused("which is this machine").with_hint(WRONG_ADDRESS));
     }
     // A password in it would be sent along. Cannot fail: it has a host.
     let _ = url.set_username("");

@@ -10,8 +10,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tokio::sync::watch;
 use url::Url;
 
-use super::Secrets;
 use super::rate::Rate;
+use super::{Role, Secrets};
 use crate::auth::Scopes;
 use crate::{BlobSource, Error, ErrorKind, Result};
 
@@ -40,6 +40,8 @@ pub(crate) struct Request {
     pub(crate) grace: Duration,
     /// What is secret in the body.
     pub(crate) secrets: Secrets,
+    /// What another host that it goes to would be.
+    pub(crate) role: Role,
 }
 
 impl Request {
@@ -56,6 +58,7 @@ impl Request {
             whole: None,
             grace: Duration::ZERO,
             secrets: Secrets::default(),
+            role: Role::Content,
         }
     }
 

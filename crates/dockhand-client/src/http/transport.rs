@@ -1,16 +1,17 @@
 //! One request on the wire, once: watched, so that a peer that falls silent is noticed.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::HeaderValue;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use tokio::sync::watch;
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
 use super::request::{Sending, Stage};
-use super::{Answer, Http, Request, failure, same_origin, tls};
+use super::{Answer, Elsewhere, Http, Request, failure, same_origin, tls};
 use crate::{Connection, Error, ErrorKind, ProxySettings, Result, Timeouts};
 
 /// The network stack for a connection. HTTP/1.1 alone: blobs move faster on several connections than
@@ -57,6 +58,57 @@ impl Http {
         url: &Url,
         token: Option<&HeaderValue>,
     ) -> Result<Answer> {
+        let mut headers = self.headers(request, url, token);
+        let secrets = request.secrets.clone().with_headers(&headers);
+        let (progress, watched) = watch::channel(Sending::at(Stage::Piece));
+        let (reading, sending) = match &self.rates {
+            Some([reading, sending]) => (Some(reading), Some(sending)),
+            None => (None, None),
+        };
+        let body = request.body.open(&mut headers, progress, sending).await?;
+        let sent = self
+            .web
+            .request(request.method.clone(), url.clone())
+            .headers(headers)
+            .body(body)
+            .send();
+        let elsewhere = Elsewhere::of(self, url, request.role).map(Arc::new);
+        let blamed = |error: Error| match &elsewhere {
+            Some(elsewhere) => elsewhere.blame(error),
+            None => error,
+        };
+        let begun = Instant::now();
+        let answered = tokio::select! {
+            sent = sent => sent.map_err(|error| match from_body(&error) {
+                Some(ours) => ours,
+                None => blamed(failure::of_transport(error)),
+            }),
+            error = silence(watched, self.connection.timeouts, request.grace) => Err(blamed(error)),
+        };
+        let took = begun.elapsed();
+        let status = answered.as_ref().map(reqwest::Response::status).ok();
+        if self.connection.logging >= LevelFilter::DEBUG {
+            let host = url.authority();
+            let status =
+                status.map_or_else(|| "none".to_owned(), |status| status.as_str().to_owned());
+            tracing::debug!(method = %request.method, host, path = url.path(), %status, ?took);
+        }
+        Ok(Answer {
+            response: answered?,
+            host: match &elsewhere {
+                Some(elsewhere) => elsewhere.host(),
+                None => self.host(),
+            },
+            elsewhere,
+            idle: self.connection.timeouts.idle,
+            rate: reading.cloned(),
+            attempts: 1,
+            secrets,
+        })
+    }
+
+    /// The head of a request to `url`: the registry's own headers go nowhere else.
+    fn headers(&self, request: &Request, url: &Url, token: Option<&HeaderValue>) -> HeaderMap {
         let mut headers = request.headers.clone();
         if same_origin(url, &self.home()) {
             for name in self.connection.headers.keys() {
@@ -71,53 +123,20 @@ impl Http {
         if let Some(token) = token {
             headers.insert(AUTHORIZATION, token.clone());
         }
-        let secrets = request.secrets.clone().with_headers(&headers);
-        let (progress, watched) = watch::channel(Sending::at(Stage::Piece));
-        let (reading, sending) = match &self.rates {
-            Some([reading, sending]) => (Some(reading), Some(sending)),
-            None => (None, None),
-        };
-        let body = request.body.open(&mut headers, progress, sending).await?;
-        let sent = self
-            .web
-            .request(request.method.clone(), url.clone())
-            .headers(headers)
-            .body(body)
-            .send();
-        let begun = Instant::now();
-        let answered = tokio::select! {
-            sent = sent => sent.map_err(from_body),
-            error = silence(watched, self.connection.timeouts, request.grace) => Err(error),
-        };
-        let took = begun.elapsed();
-        let status = answered.as_ref().map(reqwest::Response::status).ok();
-        if self.connection.logging >= LevelFilter::DEBUG {
-            let host = url.authority();
-            let status =
-                status.map_or_else(|| "none".to_owned(), |status| status.as_str().to_owned());
-            tracing::debug!(method = %request.method, host, path = url.path(), %status, ?took);
-        }
-        Ok(Answer {
-            response: answered?,
-            host: self.host(),
-            idle: self.connection.timeouts.idle,
-            rate: reading.cloned(),
-            attempts: 1,
-            secrets,
-        })
+        headers
     }
 }
 
 /// The error of the body that was sent, when that is what broke the request.
-fn from_body(error: reqwest::Error) -> Error {
-    let mut cause: Option<&dyn std::error::Error> = Some(&error);
+fn from_body(error: &reqwest::Error) -> Option<Error> {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(found) = cause {
         if let Some(ours) = found.downcast_ref::<Error>() {
-            return ours.again();
+            return Some(ours.again());
         }
         cause = found.source();
     }
-    failure::of_transport(error)
+    None
 }
 
 /// Ends with an error when no byte of the body is taken for too long, or no answer comes after it, for

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use dockhand_oci::{Algorithm, Descriptor, Digest, Endpoint, MediaType, Reference, Tag};
 use futures_util::stream::{self, TryStreamExt};
-use http::Method;
 use http::header::{CONTENT_TYPE, ETAG};
+use http::{Method, StatusCode};
 use serde::Deserialize;
 
 use super::{Repository, schema1};
@@ -174,7 +174,8 @@ impl Repository {
         }
         let body = Body::Bytes(manifest.bytes.clone());
         let request = request.body(&content_type(manifest), body);
-        let answer = self.client.http.send(&request).await?;
+        let answer = self.client.http.send(&request).await;
+        let answer = answer.map_err(|error| too_large(error, manifest.bytes.len()))?;
         match said_digest(&answer) {
             Some(said)
                 if said.algorithm() == manifest.digest.algorithm() && said != manifest.digest =>
@@ -186,6 +187,21 @@ impl Repository {
             _ => Ok(answer),
         }
     }
+}
+
+/// A failure to put a manifest of so many bytes, with what helps when it was too large for a proxy.
+fn too_large(error: Error, length: usize) -> Error {
+    if error.status() != Some(StatusCode::PAYLOAD_TOO_LARGE) {
+        return error;
+    }
+    // A registry that refuses it says so itself.
+    if !error.errors().is_empty() {
+        return error;
+    }
+    error.with_hint(format!(
+        "a manifest cannot be sent in parts: the proxy in front of the registry has to take {length} bytes \
+         at once (nginx: client_max_body_size)"
+    ))
 }
 
 /// The media type to send: what it was called, or calls itself.

@@ -263,7 +263,11 @@ impl Upload {
         digest: &Digest,
         rest: Option<(Arc<dyn BlobSource>, u64)>,
     ) -> Result<()> {
-        let mut request = self.request(Method::PUT, "finish an upload").once();
+        let doing = match &rest {
+            Some((_, length)) if *length > 0 => "send a blob",
+            _ => "finish an upload",
+        };
+        let mut request = self.request(Method::PUT, doing).once();
         // The registry's own query stays as it is, letter for letter.
         let query = match request.url.query() {
             Some(query) if !query.is_empty() => format!("{query}&digest={digest}"),

@@ -133,7 +133,7 @@ async fn a_registry_that_gives_no_usable_place_is_refused() {
 
 /// A registry that takes uploads in pieces of at most `max` bytes, and says at each step another place.
 /// `status` is what it answers to a piece.
-fn pieces(max: usize, status: u16, range: bool) -> (Script, Arc<Mutex<Vec<u8>>>) {
+pub(crate) fn pieces(max: usize, status: u16, range: bool) -> (Script, Arc<Mutex<Vec<u8>>>) {
     let stored = Arc::new(Mutex::new(Vec::new()));
     let (kept, last) = (Arc::clone(&stored), Arc::clone(&stored));
     let refused = move |seen: &Seen| seen.body.len() > max;

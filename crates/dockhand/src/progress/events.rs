@@ -53,6 +53,7 @@ impl Events {
                 doing,
                 why,
                 wait,
+                ..
             } => json!({
                 "event": "retried", "host": host, "doing": doing, "why": why,
                 "wait": wait.as_secs_f64(),

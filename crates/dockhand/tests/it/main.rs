@@ -9,6 +9,7 @@ mod connecting;
 mod content;
 mod copying;
 mod ending;
+mod failing;
 mod fingers;
 mod helping;
 mod images;

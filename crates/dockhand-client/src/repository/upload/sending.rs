@@ -12,10 +12,9 @@ use super::super::Repository;
 use super::Upload;
 use crate::{BlobSource, Error, ErrorKind, Result};
 
-/// The size of a chunk where chunks are needed, in bytes, unless the registry asks for more.
-const CHUNK: u64 = 16 * 1024 * 1024;
-/// The smallest chunk that is tried when the registry refuses greater ones, in bytes.
-const CHUNK_MIN: u64 = 1024 * 1024;
+/// The sizes of chunks that are tried one after the other where greater bodies are refused, in bytes. A
+/// quarter each time: every step costs a refused request. The third is what nginx allows by default.
+const CHUNKS: [u64; 5] = [16 << 20, 4 << 20, 1 << 20, 256 << 10, 64 << 10];
 /// So many bytes more than at the last failure are progress: patience begins anew.
 const PROGRESS: u64 = 1024 * 1024;
 
@@ -30,6 +29,12 @@ pub(super) struct Sending<'a> {
     resumed: bool,
     /// Whether it was begun anew for that reason.
     restarted: bool,
+    /// The length of the body that was sent last, in bytes.
+    length: u64,
+    /// The length of the longest chunk that was taken, in bytes.
+    taken: u64,
+    /// The shortest chunk that the registry takes, in bytes; 0 when it does not say.
+    chunk_min: u64,
 }
 
 impl<'a> Sending<'a> {
@@ -47,6 +52,9 @@ impl<'a> Sending<'a> {
             upload: Some(upload),
             resumed: false,
             restarted: false,
+            length: 0,
+            taken: 0,
+            chunk_min: 0,
         }
     }
 
@@ -63,7 +71,10 @@ impl<'a> Sending<'a> {
             let Err(error) = self.send().await else {
                 return Ok(());
             };
-            if error.status() == Some(StatusCode::PAYLOAD_TOO_LARGE) && self.shrink() {
+            if error.status() == Some(StatusCode::PAYLOAD_TOO_LARGE) {
+                if !self.shrink() {
+                    return Err(self.named(self.too_large(error)));
+                }
                 self.upload = None;
                 continue;
             }
@@ -74,13 +85,14 @@ impl<'a> Sending<'a> {
             }
             // Without a status it is the source that is not there.
             let lost = error.kind() == ErrorKind::NotFound && error.status().is_some();
-            let again = if lost {
-                Error::new(ErrorKind::Connect, error.to_string())
-            } else {
-                error
+            // A session that is gone is no reason to give up: another one may stay.
+            let passing = lost.then(|| Error::new(ErrorKind::Connect, "the upload is gone"));
+            let error = match lost {
+                true => error.of_kind(ErrorKind::Connect),
+                false => error,
             };
-            let Some(wait) = patience.wait(&again) else {
-                return Err(self.named(again.tried(patience.tries(), None)));
+            let Some(wait) = patience.wait(passing.as_ref().unwrap_or(&error)) else {
+                return Err(self.named(error.tried(patience.tries(), None)));
             };
             let request = self.repository.request(
                 Method::PUT,
@@ -90,7 +102,7 @@ impl<'a> Sending<'a> {
             self.repository
                 .client
                 .http
-                .wait(&request, &again, wait)
+                .wait(&request, &error, wait)
                 .await;
             if self.find_out().await? {
                 return Ok(());
@@ -136,17 +148,17 @@ impl<'a> Sending<'a> {
             empty => empty.insert(self.repository.begin_upload().await?),
         };
         let size = self.blob.size;
-        let body_max = self
-            .repository
-            .client
-            .habits
-            .body_max
-            .load(Ordering::Relaxed);
+        let body_max = &self.repository.client.habits.body_max;
+        let body_max = body_max.load(Ordering::Relaxed);
+        self.chunk_min = upload.chunk_min;
         let chunk = body_max.max(upload.chunk_min);
         while body_max > 0 && size - upload.offset.min(size) > chunk {
+            self.length = chunk;
             upload.append(Arc::clone(&self.source), chunk).await?;
+            self.taken = self.taken.max(chunk);
         }
         let left = size.saturating_sub(upload.offset);
+        self.length = left;
         let rest = Some((Arc::clone(&self.source), left)).filter(|_| left > 0);
         upload.finish(&self.blob.digest, rest).await
     }
@@ -178,15 +190,72 @@ impl<'a> Sending<'a> {
         }
     }
 
-    /// Remembers that the registry does not take bodies of this size. `false` when the smallest was
-    /// refused.
+    /// Remembers for all blobs that a body of this length was refused. `false` when no shorter one can be
+    /// tried.
     fn shrink(&self) -> bool {
-        let body_max = &self.repository.client.habits.body_max;
-        let now = match body_max.load(Ordering::Relaxed) {
-            0 => CHUNK.min(self.blob.size / 2),
-            known => known / 2,
+        // What is refused is the blob, and not the chunk, when one of this length was taken before.
+        if self.length <= self.taken {
+            return false;
+        }
+        let Some(next) = next_chunk(self.length, self.chunk_min) else {
+            return false;
         };
-        body_max.store(now.max(CHUNK_MIN), Ordering::Relaxed);
-        now >= CHUNK_MIN
+        let body_max = &self.repository.client.habits.body_max;
+        // Others may have learned of a lower limit meanwhile.
+        let lower = |known| Some(if known == 0 { next } else { next.min(known) });
+        let _ = body_max.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lower);
+        true
+    }
+
+    /// The failure of a blob for which no chunk is small enough, with what helps.
+    fn too_large(&self, error: Error) -> Error {
+        let Self {
+            length, chunk_min, ..
+        } = self;
+        if *length <= self.taken {
+            let hint = "parts of this length were taken before, so the blob as a whole is larger than the \
+                        registry allows";
+            return error.with_hint(hint);
+        }
+        let least = match *chunk_min > CHUNKS[CHUNKS.len() - 1] {
+            true => format!(", and the registry takes no part below {chunk_min} bytes"),
+            false => String::new(),
+        };
+        error.with_hint(format!(
+            "a body of {length} bytes is too large for the registry or a proxy in front of it{least}: raise the \
+             limit there (nginx: client_max_body_size)"
+        ))
+    }
+}
+
+/// The size of chunk to try after a body of `refused` bytes, of at least `least`, was refused.
+fn next_chunk(refused: u64, least: u64) -> Option<u64> {
+    let shorter = CHUNKS.into_iter().find(|chunk| *chunk < refused)?;
+    Some(shorter.max(least)).filter(|next| *next < refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_get_shorter_down_to_what_is_worth_it() {
+        const KIB: u64 = 1024;
+        const MIB: u64 = 1024 * KIB;
+        for (refused, least, expected) in [
+            (1_054_720, 0, Some(MIB)),
+            (40 * MIB, 0, Some(16 * MIB)),
+            (16 * MIB, 0, Some(4 * MIB)),
+            (MIB, 0, Some(256 * KIB)),
+            (256 * KIB, 0, Some(64 * KIB)),
+            (64 * KIB + 1, 0, Some(64 * KIB)),
+            (64 * KIB, 0, None),
+            (1000, 0, None),
+            (10 * MIB, 5 * MIB, Some(5 * MIB)),
+            (5 * MIB, 5 * MIB, None),
+            (MIB, 5 * MIB, None),
+        ] {
+            assert_eq!(next_chunk(refused, least), expected, "{refused} {least}");
+        }
     }
 }
