@@ -58,6 +58,9 @@ impl Default for Options {
 pub struct Peer {
     /// The other end.
     pub address: SocketAddr,
+    /// The port that the connection came in on, if known. A `Host` with another port shows that something
+    /// in between translates ports.
+    pub local_port: Option<u16>,
     /// Whether the connection is encrypted by us.
     pub tls: bool,
 }
@@ -88,7 +91,7 @@ impl App {
     }
 
     /// The application as a router, to be served or nested by a program of your own. Put a [`Peer`]
-    /// into the extensions of each request when proxies are trusted.
+    /// into the extensions of each request, so that `Location` suits the client.
     pub fn router(self: &Arc<Self>) -> Router {
         let app = Arc::clone(self);
         Router::new().fallback(move |request: Request<Body>| {
@@ -106,24 +109,17 @@ impl App {
         let (parts, body) = request.into_parts();
         let mut body = Arriving::new(body, &parts.headers);
         let arrived = body.arrived();
-        let address = peer.map(|peer| peer.address.ip());
-        let tls = peer.is_some_and(|peer| peer.tls);
-        let base = Base::of(
-            &self.options.addressing,
-            &parts.uri,
-            &parts.headers,
-            tls,
-            address,
-        );
+        let addressing = &self.options.addressing;
+        let base = Base::of(addressing, &parts.uri, &parts.headers, peer);
         // In HTTP/2 the answers of a connection are mixed, so nothing below could tell whose turn it is.
         let in_turn = parts.version <= Version::HTTP_11;
         let files = parts.extensions.get::<Files>().filter(|_| in_turn).cloned();
         let asked = Asked {
             id: self.ids.of(&parts.headers),
             method: parts.method,
-            uri: without_prefix(parts.uri, &self.options.addressing.prefix),
+            uri: without_prefix(parts.uri, &addressing.prefix),
             headers: parts.headers,
-            peer: address,
+            peer: peer.map(|peer| peer.address.ip()),
             base,
             files,
         };

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::location::Cidr;
+pub use crate::cidr::Cidr;
 pub use distribution::{FOREIGN_KEYS, Fate, ForeignKey};
 pub use key::{Key, Shape};
 pub use load::{Loaded, load};
@@ -63,11 +63,13 @@ section! {
         /// Base of every `Location`, such as `https://registry.example.com`. Unset: the host that the
         /// client itself named, which is right unless a proxy in front hides it.
         public_url: Option<PublicUrl> = None;
-        /// `absolute` or `relative`: whether a `Location` begins with scheme and host. Absolute by
-        /// default, because old clients prefix a relative one wrongly.
-        locations: Locations = Locations::Absolute;
-        /// Addresses of the proxies whose `Forwarded` and `X-Forwarded-*` headers are believed. Nobody
-        /// by default: whoever is believed can send clients elsewhere.
+        /// `auto`, `absolute` or `relative`: whether a `Location` begins with scheme and host. `auto` is
+        /// right behind every proxy: relative where a header (`Forwarded`, `X-Forwarded-*`, `X-Real-IP`,
+        /// `Via`) or the port in `Host` shows that a proxy is in between which is not trusted, absolute
+        /// otherwise, because some old clients cannot follow a relative one.
+        locations: Locations = Locations::Auto;
+        /// Addresses of the proxies whose `Forwarded` and `X-Forwarded-*` headers count. None by default:
+        /// anybody who is trusted can send clients elsewhere.
         trusted_proxies: Vec<Cidr> = Vec::new();
         /// Path in front of `/v2`, such as `/registry`. Unset: clients expect `/v2` at the root.
         prefix: Option<UrlPath> = None;

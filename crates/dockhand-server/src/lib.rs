@@ -7,9 +7,11 @@
 mod app;
 mod arriving;
 mod body;
+mod cidr;
 mod client;
 pub mod config;
 mod error;
+mod forwarded;
 mod guarded;
 mod handlers;
 mod head;
@@ -29,7 +31,8 @@ mod tls;
 mod unsent;
 
 pub use app::{App, Options, Peer};
+pub use cidr::{Cidr, CidrError};
 pub use listen::{Limits, serve};
-pub use location::{Addressing, Cidr, CidrError};
+pub use location::Addressing;
 pub use run::{Reload, RunError, Server, Setup};
 pub use tls::{Tls, TlsError, TlsFiles};

@@ -163,11 +163,13 @@ fn admit(server: &Arc<Server>, watcher: Watcher, stream: TcpStream, address: Soc
 
 /// The TLS handshake, when there is one, then the requests.
 async fn greet(server: &Server, watcher: Watcher, stream: TcpStream, address: SocketAddr) {
+    let local_port = stream.local_addr().ok().map(|local| local.port());
     let Some(tls) = &server.tls else {
         let files = Files::default();
         let stream = Sending::new(stream, files.clone());
         let peer = Peer {
             address,
+            local_port,
             tls: false,
         };
         return speak(server, watcher, stream, peer, Some(files)).await;
@@ -175,7 +177,11 @@ async fn greet(server: &Server, watcher: Watcher, stream: TcpStream, address: So
     let handshake = tls.acceptor().accept(stream);
     match tokio::time::timeout(server.limits.handshake_timeout, handshake).await {
         Ok(Ok(stream)) => {
-            let peer = Peer { address, tls: true };
+            let peer = Peer {
+                address,
+                local_port,
+                tls: true,
+            };
             speak(server, watcher, stream, peer, None).await;
         }
         Ok(Err(error)) => tracing::debug!(%address, %error, "no TLS handshake"),

@@ -1,278 +1,263 @@
-//! What `Location` begins with: the address by which the client reached us.
+//! What `Location` begins with.
 //!
-//! Absolute by default, since old clients prefix a relative one wrongly. The host is what the client
-//! itself said; a proxy in front may say otherwise when it is trusted.
+//! A client resolves a relative `Location` against the URL that it used, which is right behind any
+//! proxy. Some old clients do not: they need an absolute one. So by default, `Location` is absolute
+//! where the client is connected to this server itself, and relative where a proxy may be in between.
 
 use std::net::IpAddr;
 
+use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Uri};
 
+use crate::app::Peer;
+use crate::cidr::Cidr;
+use crate::config::Locations;
+use crate::forwarded::{Forwarded, is_plain_host, is_proxied};
 use crate::respond::value;
 
-/// How the address of the registry is found.
+/// How `Location` is built.
 #[derive(Clone, Debug, Default)]
 pub struct Addressing {
-    /// The address to use whatever a request says, such as `https://registry.example.com`.
+    /// The URL to begin with, whatever a request contains, such as `https://registry.example.com`.
+    /// Relative locations ignore it.
     pub public_url: Option<String>,
-    /// Whether to answer with paths only.
-    pub relative: bool,
+    /// Whether `Location` is absolute or relative.
+    pub locations: Locations,
     /// A path in front of `/v2`, without a slash at its end.
     pub prefix: String,
-    /// Who may say by `Forwarded` or `X-Forwarded-*` how the client reached it.
+    /// Proxies whose `Forwarded` and `X-Forwarded-*` headers count.
     pub trusted_proxies: Vec<Cidr>,
 }
 
-/// A block of addresses such as `10.0.0.0/8`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cidr {
-    address: IpAddr,
-    bits: u8,
-}
-
-impl Cidr {
-    /// Whether an address lies in the block. An IPv4 address in IPv6 clothes counts as IPv4.
-    #[must_use]
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let number = |address: IpAddr| match address {
-            IpAddr::V4(four) => (32u32, u128::from(four.to_bits())),
-            IpAddr::V6(six) => (128, six.to_bits()),
-        };
-        let (width, ours) = number(self.address);
-        let (other_width, theirs) = number(address.to_canonical());
-        let shift = width.saturating_sub(u32::from(self.bits));
-        let cut = |bits: u128| bits.checked_shr(shift).unwrap_or(0);
-        width == other_width && cut(ours) == cut(theirs)
+impl Addressing {
+    /// Whether headers of this peer count.
+    pub(crate) fn trusts(&self, peer: Option<IpAddr>) -> bool {
+        let mut blocks = self.trusted_proxies.iter();
+        peer.is_some_and(|peer| blocks.any(|block| block.contains(peer)))
     }
 }
 
-impl std::fmt::Display for Cidr {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.address, self.bits)
-    }
-}
-
-/// The text is not a block of addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a block of addresses is written like 10.0.0.0/8, 192.0.2.7 or fd00::/8")]
-pub struct CidrError;
-
-impl std::str::FromStr for Cidr {
-    type Err = CidrError;
-
-    fn from_str(text: &str) -> Result<Self, CidrError> {
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().map_err(|_| CidrError)?;
-        let width = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Ok(width), |bits| bits.parse().map_err(|_| CidrError))?;
-        if bits > width {
-            Err(CidrError)
-        } else {
-            Ok(Self { address, bits })
-        }
-    }
-}
-
-/// What every `Location` of one answer begins with: nothing, or scheme and host, then the prefix.
+/// What every `Location` of one response begins with: nothing, or scheme and host; then the prefix.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Base(String);
+pub(crate) struct Base {
+    origin: String,
+    prefix: String,
+}
 
 impl Base {
-    /// Works it out for a request that came over TLS or not, from this peer.
+    /// Determines it for a request that arrived on this connection, if it is known.
     pub(crate) fn of(
         addressing: &Addressing,
         uri: &Uri,
         headers: &HeaderMap,
-        tls: bool,
-        peer: Option<IpAddr>,
+        peer: Option<Peer>,
     ) -> Self {
-        let prefix = &addressing.prefix;
-        if addressing.relative {
-            return Self(prefix.clone());
-        }
-        if let Some(url) = &addressing.public_url {
-            return Self(format!("{}{prefix}", url.trim_end_matches('/')));
-        }
-        let trusted = peer.is_some_and(|peer| {
-            addressing
-                .trusted_proxies
-                .iter()
-                .any(|block| block.contains(peer))
-        });
-        let forwarded = if trusted {
+        let forwarded = if addressing.trusts(peer.map(|peer| peer.address.ip())) {
             Forwarded::read(headers)
         } else {
             Forwarded::default()
         };
-        let own_scheme = if tls { "https" } else { "http" };
-        let scheme = forwarded
-            .proto
-            .filter(|proto| matches!(*proto, "http" | "https"));
-        let own_host = || {
-            let header = headers
-                .get(http::header::HOST)
-                .and_then(|host| host.to_str().ok());
-            header.or_else(|| uri.authority().map(http::uri::Authority::as_str))
-        };
-        match forwarded
-            .host
-            .filter(|host| plain_host(host))
-            .or_else(own_host)
-        {
-            Some(host) if plain_host(host) => {
-                Self(format!("{}://{host}{prefix}", scheme.unwrap_or(own_scheme)))
+        let origin = match (addressing.locations, &addressing.public_url) {
+            (Locations::Relative, _) => None,
+            (_, Some(url)) => Some(url.trim_end_matches('/').to_owned()),
+            (_, None) => {
+                let own = own_host(uri, headers);
+                let may_be_proxied = addressing.locations == Locations::Auto
+                    && forwarded.host.is_none()
+                    && forwarded.proto.is_none()
+                    && (is_proxied(headers) || own.is_some_and(|host| !is_port_of(host, peer)));
+                let host = forwarded.host.or(own).filter(|_| !may_be_proxied);
+                host.map(|host| format!("{}://{host}", forwarded.proto.unwrap_or(scheme(peer))))
             }
-            // Without a usable host (HTTP/1.0, or nonsense) a path is all that can be said.
-            _ => Self(prefix.clone()),
+        };
+        Self {
+            origin: origin.unwrap_or_default(),
+            prefix: [forwarded.prefix.unwrap_or_default(), &addressing.prefix].concat(),
         }
     }
 
     /// The `Location` of a path.
     pub(crate) fn location(&self, path: impl std::fmt::Display) -> HeaderValue {
-        value(format!("{}{path}", self.0))
+        value(format!("{}{}{path}", self.origin, self.prefix))
+    }
+
+    /// The path below which the client sees the registry, without a slash at its end.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
     }
 }
 
-/// A host and port as they may stand in a URL: nothing that could end the authority or begin
-/// something else.
-fn plain_host(host: &str) -> bool {
-    let plain =
-        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']');
-    !host.is_empty() && host.len() <= 255 && host.bytes().all(plain)
-}
-
-/// How a proxy says that the client reached it.
-#[derive(Debug, Default)]
-struct Forwarded<'a> {
-    proto: Option<&'a str>,
-    host: Option<&'a str>,
-}
-
-impl<'a> Forwarded<'a> {
-    /// `Forwarded` first, then the older headers; of a list, its first entry: the one nearest the
-    /// client. <https://www.rfc-editor.org/rfc/rfc7239#section-4>
-    fn read(headers: &'a HeaderMap) -> Self {
-        let first = |name: &str| {
-            let text = headers.get(name)?.to_str().ok()?;
-            text.split(',')
-                .next()
-                .map(str::trim)
-                .filter(|text| !text.is_empty())
-        };
-        let mut found = Self::default();
-        for pair in first("forwarded")
-            .into_iter()
-            .flat_map(|entry| entry.split(';'))
-        {
-            let Some((key, text)) = pair.split_once('=') else {
-                continue;
-            };
-            let text = text.trim().trim_matches('"');
-            match key.trim().to_ascii_lowercase().as_str() {
-                "proto" => found.proto = Some(text),
-                "host" => found.host = Some(text),
-                _ => {}
-            }
-        }
-        found.proto = found.proto.or_else(|| first("x-forwarded-proto"));
-        found.host = found.host.or_else(|| first("x-forwarded-host"));
-        found
+fn scheme(peer: Option<Peer>) -> &'static str {
+    match peer {
+        Some(Peer { tls: true, .. }) => "https",
+        _ => "http",
     }
+}
+
+/// The host that the client named. Without a usable one (HTTP/1.0, or nonsense), `Location` is relative.
+fn own_host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    let header = headers.get(http::header::HOST);
+    let header = header.and_then(|host| host.to_str().ok());
+    let host = header.or_else(|| uri.authority().map(Authority::as_str));
+    host.filter(|host| is_plain_host(host))
+}
+
+/// Whether the port that the client named, or meant by naming none, is the one that its connection came
+/// in on. If not, something in between translates: a proxy, or a port of the host that is mapped to
+/// another one of a container.
+fn is_port_of(host: &str, peer: Option<Peer>) -> bool {
+    let Some(Peer {
+        tls,
+        local_port: Some(local),
+        ..
+    }) = peer
+    else {
+        return true;
+    };
+    let default = if tls { 443 } else { 80 };
+    let named = host.parse::<Authority>().ok();
+    named.is_some_and(|named| named.port_u16().unwrap_or(default) == local)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn base(addressing: &Addressing, pairs: &[(&'static str, &str)], peer: &str) -> String {
+    const DIRECT: &[(&str, &str)] = &[("host", "r.test:5000")];
+
+    fn connection(address: &str, tls: bool) -> Peer {
+        Peer {
+            address: (address.parse::<IpAddr>().unwrap(), 40_000).into(),
+            local_port: Some(5000),
+            tls,
+        }
+    }
+
+    fn location(addressing: &Addressing, pairs: &[(&'static str, &str)], peer: Peer) -> String {
         let mut headers = HeaderMap::new();
         for (name, text) in pairs {
             headers.append(*name, HeaderValue::from_str(text).unwrap());
         }
         let uri = "/v2/".parse().unwrap();
-        Base::of(
-            addressing,
-            &uri,
-            &headers,
-            false,
-            Some(peer.parse().unwrap()),
-        )
-        .0
+        let base = Base::of(addressing, &uri, &headers, Some(peer));
+        base.location("/v2/x").to_str().unwrap().to_owned()
+    }
+
+    fn with(locations: Locations) -> Addressing {
+        Addressing {
+            locations,
+            ..Addressing::default()
+        }
     }
 
     #[test]
-    fn the_host_is_what_the_client_said() {
-        let plain = Addressing::default();
-        assert_eq!(
-            base(&plain, &[("host", "r.test:5000")], "127.0.0.1"),
-            "http://r.test:5000"
-        );
-        assert_eq!(
-            base(&plain, &[("host", "[::1]:5000")], "127.0.0.1"),
-            "http://[::1]:5000"
-        );
-        assert_eq!(base(&plain, &[], "127.0.0.1"), "");
-        assert_eq!(base(&plain, &[("host", "evil/x")], "127.0.0.1"), "");
-        assert_eq!(base(&plain, &[("host", "a@b")], "127.0.0.1"), "");
+    fn a_direct_connection_gets_absolute_locations() {
+        let auto = Addressing::default();
+        let plain = connection("192.0.2.1", false);
+        assert_eq!(location(&auto, DIRECT, plain), "http://r.test:5000/v2/x");
+        let ipv6 = [("host", "[::1]:5000")];
+        assert_eq!(location(&auto, &ipv6, plain), "http://[::1]:5000/v2/x");
+        let tls = connection("192.0.2.1", true);
+        assert_eq!(location(&auto, DIRECT, tls), "https://r.test:5000/v2/x");
+        for port in [80, 443] {
+            let peer = Peer {
+                local_port: Some(port),
+                tls: port == 443,
+                ..plain
+            };
+            let url = format!("{}://r.test/v2/x", scheme(Some(peer)));
+            assert_eq!(location(&auto, &[("host", "r.test")], peer), url);
+        }
+        for host in [None, Some("evil/x"), Some("a@b")] {
+            let pairs: Vec<_> = host.map(|host| ("host", host)).into_iter().collect();
+            assert_eq!(location(&auto, &pairs, plain), "/v2/x", "{host:?}");
+        }
     }
 
     #[test]
-    fn only_a_trusted_proxy_may_say_otherwise() {
+    fn anything_that_shows_a_proxy_makes_locations_relative() {
+        let auto = Addressing::default();
+        let plain = connection("192.0.2.1", false);
+        for proxied in [
+            ("forwarded", "for=1.2.3.4"),
+            ("via", "1.1 proxy"),
+            ("x-real-ip", "1.2.3.4"),
+            ("x-forwarded-for", "1.2.3.4"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "evil.test"),
+        ] {
+            let pairs = [DIRECT[0], proxied];
+            assert_eq!(location(&auto, &pairs, plain), "/v2/x", "{proxied:?}");
+            let absolute = with(Locations::Absolute);
+            assert_eq!(
+                location(&absolute, &pairs, plain),
+                "http://r.test:5000/v2/x"
+            );
+        }
+        for host in ["r.test", "r.test:80", "r.test:443", "[::1]"] {
+            assert_eq!(location(&auto, &[("host", host)], plain), "/v2/x", "{host}");
+        }
+        let unknown = Peer {
+            local_port: None,
+            ..plain
+        };
+        let host = [("host", "r.test")];
+        assert_eq!(location(&auto, &host, unknown), "http://r.test/v2/x");
+    }
+
+    #[test]
+    fn a_trusted_proxy_reports_scheme_host_and_prefix() {
         let trusting = Addressing {
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
-            ..Default::default()
+            prefix: "/reg".into(),
+            ..Addressing::default()
         };
-        let forged = [("host", "r.test"), ("x-forwarded-host", "evil.test")];
-        assert_eq!(base(&trusting, &forged, "192.0.2.1"), "http://r.test");
-        let told = [
+        let proxy = connection("10.1.2.3", false);
+        let reported = [
             ("host", "inner"),
             ("x-forwarded-proto", "https"),
             ("x-forwarded-host", "r.test"),
         ];
-        assert_eq!(base(&trusting, &told, "10.1.2.3"), "https://r.test");
-        assert_eq!(base(&trusting, &told, "::ffff:10.1.2.3"), "https://r.test");
-        let rfc = [
+        let url = "https://r.test/reg/v2/x";
+        assert_eq!(location(&trusting, &reported, proxy), url);
+        let mapped = connection("::ffff:10.1.2.3", false);
+        assert_eq!(location(&trusting, &reported, mapped), url);
+        let standard = [
             ("host", "inner"),
             (
                 "forwarded",
                 "for=1.2.3.4;proto=https;host=\"r.test:8443\", for=x",
             ),
+            ("x-forwarded-prefix", "/team"),
         ];
-        assert_eq!(base(&trusting, &rfc, "10.1.2.3"), "https://r.test:8443");
-        let odd = [("host", "inner"), ("x-forwarded-proto", "javascript")];
-        assert_eq!(base(&trusting, &odd, "10.1.2.3"), "http://inner");
+        let url = "https://r.test:8443/team/reg/v2/x";
+        assert_eq!(location(&trusting, &standard, proxy), url);
+        let only_scheme = [("host", "r.test"), ("x-forwarded-proto", "https")];
+        let url = "https://r.test/reg/v2/x";
+        assert_eq!(location(&trusting, &only_scheme, proxy), url);
+        // It reports neither, so the host that it sends may not be the one that the client used.
+        let silent = [("host", "r.test"), ("x-real-ip", "1.2.3.4")];
+        assert_eq!(location(&trusting, &silent, proxy), "/reg/v2/x");
+        let forged = [
+            DIRECT[0],
+            ("x-forwarded-host", "evil.test"),
+            ("x-forwarded-prefix", "/e"),
+        ];
+        let stranger = connection("192.0.2.1", false);
+        assert_eq!(location(&trusting, &forged, stranger), "/reg/v2/x");
     }
 
     #[test]
-    fn relative_public_and_prefix() {
-        let relative = Addressing {
-            relative: true,
-            prefix: "/reg".into(),
-            ..Default::default()
-        };
-        assert_eq!(base(&relative, &[("host", "r.test")], "127.0.0.1"), "/reg");
-        let public = Addressing {
-            public_url: Some("https://r.test/".into()),
-            ..Default::default()
-        };
-        assert_eq!(
-            base(&public, &[("host", "x")], "127.0.0.1"),
-            "https://r.test"
-        );
-    }
-
-    #[test]
-    fn blocks_of_addresses() {
-        let block: Cidr = "fd00::/8".parse().unwrap();
-        assert!(block.contains("fdff::1".parse().unwrap()));
-        assert!(!block.contains("10.0.0.1".parse().unwrap()));
-        let all: Cidr = "0.0.0.0/0".parse().unwrap();
-        assert!(all.contains("203.0.113.9".parse().unwrap()));
-        assert!(!all.contains("::1".parse().unwrap()));
-        for bad in ["", "10.0.0.0/33", "10.0.0.0/", "::/129", "host/8"] {
-            assert_eq!(bad.parse::<Cidr>(), Err(CidrError), "{bad}");
+    fn relative_and_public_url_hold_for_every_request() {
+        let plain = connection("192.0.2.1", false);
+        assert_eq!(location(&with(Locations::Relative), DIRECT, plain), "/v2/x");
+        for locations in [Locations::Auto, Locations::Absolute] {
+            let public = Addressing {
+                public_url: Some("https://r.test/".into()),
+                ..with(locations)
+            };
+            let proxied = [("host", "x"), ("via", "1.1 proxy")];
+            assert_eq!(location(&public, &proxied, plain), "https://r.test/v2/x");
         }
     }
 }

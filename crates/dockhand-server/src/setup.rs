@@ -1,7 +1,7 @@
 //! From a configuration to what a server is made of.
 
 use crate::app::Options;
-use crate::config::{Backend, Config, Locations, TlsVersion};
+use crate::config::{Backend, Config, TlsVersion};
 use crate::listen::Limits;
 use crate::location::Addressing;
 use crate::run::Setup;
@@ -65,7 +65,7 @@ fn options(config: &Config) -> Options {
     Options {
         addressing: Addressing {
             public_url: server.public_url.as_ref().map(ToString::to_string),
-            relative: server.locations == Locations::Relative,
+            locations: server.locations,
             prefix: server
                 .prefix
                 .as_ref()

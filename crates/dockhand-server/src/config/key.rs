@@ -10,7 +10,7 @@ use super::values::{
     Address, Backend, Fields, Headers, Locations, LogFormat, LogLevel, Period, PublicUrl, Size,
     TlsVersion, UrlPath,
 };
-use crate::location::Cidr;
+use crate::cidr::Cidr;
 
 /// A key of the configuration.
 #[derive(Clone, Copy, Debug)]
@@ -132,7 +132,7 @@ settings! {
     Headers, Table, "a table of headers that are not the server's own, such as { X-Frame-Options = \"DENY\" }";
     Fields, Table, "a table of texts, such as { host = \"eu-1\" }";
     Vec<Cidr>, List, "a list of blocks of addresses, such as [\"10.0.0.0/8\", \"192.0.2.7\"]";
-    Locations, Text, "\"absolute\" or \"relative\"";
+    Locations, Text, "\"auto\", \"absolute\" or \"relative\"";
     TlsVersion, Text, "\"1.2\" or \"1.3\"";
     Backend, Text, "\"filesystem\" or \"memory\"";
     LogLevel, Text, "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"";

@@ -10,7 +10,7 @@ pub use maps::{Fields, Headers};
 pub use quantity::{Period, Size};
 pub use words::{Backend, Locations, LogFormat, LogLevel, TlsVersion};
 
-use crate::location::Cidr;
+use crate::cidr::Cidr;
 
 /// The text is not a value of the wanted type; what is wanted is said by whoever reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

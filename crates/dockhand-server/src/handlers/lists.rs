@@ -131,7 +131,7 @@ fn linked<T>(
 ) -> Response<axum::body::Body> {
     if let Some(last) = &page.next {
         let last = utf8_percent_encode(last, PLAIN);
-        let prefix = &call.app.options.addressing.prefix;
+        let prefix = call.asked.base.prefix();
         let mut target = format!("{prefix}{endpoint}?last={last}&n={}", page.n);
         for (name, text) in filters {
             let _ = write!(target, "&{name}={}", utf8_percent_encode(text, PLAIN));

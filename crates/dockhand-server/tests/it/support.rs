@@ -72,6 +72,7 @@ impl TestServer {
         let mut request = request.body(body.into()).unwrap();
         let peer = Peer {
             address: "192.0.2.1:1234".parse().unwrap(),
+            local_port: Some(80),
             tls: false,
         };
         request.extensions_mut().insert(peer);

@@ -27,6 +27,8 @@ impl Settings<'_> {
             let prefix = format!("/{}", prefix.trim_matches('/'));
             self.set("server.prefix", "http.prefix", prefix.into(), &at);
         }
+        // Distribution answers with whole URLs unless it is told otherwise.
+        self.default("server.locations", "absolute".into());
         if let Some((true, at)) = self.truth("http.relativeurls") {
             self.set(
                 "server.locations",

@@ -3,9 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 /// What a `Location` begins with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Locations {
+    /// The path alone where a proxy may be in between that is not trusted, else scheme and host.
+    #[default]
+    Auto,
     /// Scheme and host.
     Absolute,
     /// The path alone.
