@@ -15,6 +15,7 @@ mod others;
 mod ours;
 mod peer;
 mod podman;
+mod proxy;
 mod raw;
 mod regctl;
 mod resume;
@@ -67,6 +68,8 @@ enum Part {
     Ours(Option<Other>),
     /// Our own client, with files that others read and write.
     Archives,
+    /// Clients through a proxy in front of our registry.
+    Proxy,
     /// A real image.
     Debootstrap,
 }
@@ -100,6 +103,7 @@ const PARTS: &[(&str, bool, Part)] = &[
         Part::Ours(Some(Other::GoContainerregistry)),
     ),
     ("client-archives", true, Part::Archives),
+    ("proxy", true, Part::Proxy),
     // Minutes long, downloads some hundred packages, and needs root.
     ("debootstrap", false, Part::Debootstrap),
 ];
@@ -269,6 +273,12 @@ impl Stage {
                 let peer = self.peer(Scheme::Http, &[])?;
                 let judges = Judges::new(&peer)?;
                 archives::checks(&mut self.ours(name, &peer, report)?, &judges)?;
+            }
+            Part::Proxy => {
+                let dockhand = self.dockhand.as_ref();
+                let dockhand =
+                    dockhand.context("proxies are put before registries started here")?;
+                proxy::checks(dockhand, &self.image, report)?;
             }
             Part::Debootstrap => debootstrap::checks(&self.peer(Scheme::Http, &[])?, report)?,
         }

@@ -10,6 +10,7 @@ mod distribution;
 mod dockhand;
 mod faults;
 mod interop;
+mod nginx;
 mod process;
 mod report;
 mod tools;

@@ -110,7 +110,7 @@ impl App {
         let mut body = Arriving::new(body, &parts.headers);
         let arrived = body.arrived();
         let addressing = &self.options.addressing;
-        let base = Base::of(addressing, &parts.uri, &parts.headers, peer);
+        let base = Base::of(addressing, &parts, peer);
         // In HTTP/2 the answers of a connection are mixed, so nothing below could tell whose turn it is.
         let in_turn = parts.version <= Version::HTTP_11;
         let files = parts.extensions.get::<Files>().filter(|_| in_turn).cloned();

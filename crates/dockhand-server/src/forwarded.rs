@@ -1,18 +1,20 @@
 //! What proxies report about the request that they received.
 
-use http::{HeaderMap, HeaderName};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Version};
 
 /// Headers that only a proxy adds, beside the `X-Forwarded-` family.
 const PROXY_HEADERS: [&str; 3] = ["forwarded", "via", "x-real-ip"];
 /// A longer prefix is no prefix of a registry.
 const PREFIX_MAX: usize = 255;
 
-/// Whether any header shows that a proxy passed the request on.
-pub(crate) fn is_proxied(headers: &HeaderMap) -> bool {
+/// Whether anything in a request shows that a proxy passed it on. HTTP/1.0 does: no client of registries
+/// uses it, but proxies do, and nginx then names the address of its upstream as `Host`.
+pub(crate) fn is_proxied(request: &Parts) -> bool {
     let by_proxy = |name: &HeaderName| {
         name.as_str().starts_with("x-forwarded-") || PROXY_HEADERS.contains(&name.as_str())
     };
-    headers.keys().any(by_proxy)
+    request.version < Version::HTTP_11 || request.headers.keys().any(by_proxy)
 }
 
 /// How the client reached the proxy, as the proxy reports it. Every field can be sent by anybody, so it
@@ -84,7 +86,7 @@ fn is_plain_path(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderValue, Request};
 
     use super::*;
 
@@ -111,15 +113,21 @@ mod tests {
             "x-forwarded-host",
             "x-forwarded-server",
         ] {
+            let request = Request::get("/v2/")
+                .header("host", "r.test")
+                .header(name, "x");
             assert!(
-                is_proxied(&headers(&[("host", "r.test"), (name, "x")])),
+                is_proxied(&request.body(()).unwrap().into_parts().0),
                 "{name}"
             );
         }
-        assert!(!is_proxied(&headers(&[
-            ("host", "r.test"),
-            ("x-request-id", "1")
-        ])));
+        for (version, proxied) in [(Version::HTTP_10, true), (Version::HTTP_11, false)] {
+            let request = Request::get("/v2/")
+                .version(version)
+                .header("x-request-id", "1");
+            let request = request.body(()).unwrap().into_parts().0;
+            assert_eq!(is_proxied(&request), proxied, "{version:?}");
+        }
     }
 
     #[test]

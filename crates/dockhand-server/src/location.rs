@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 
+use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Uri};
 
@@ -46,12 +47,8 @@ pub(crate) struct Base {
 
 impl Base {
     /// Determines it for a request that arrived on this connection, if it is known.
-    pub(crate) fn of(
-        addressing: &Addressing,
-        uri: &Uri,
-        headers: &HeaderMap,
-        peer: Option<Peer>,
-    ) -> Self {
+    pub(crate) fn of(addressing: &Addressing, request: &Parts, peer: Option<Peer>) -> Self {
+        let headers = &request.headers;
         let forwarded = if addressing.trusts(peer.map(|peer| peer.address.ip())) {
             Forwarded::read(headers)
         } else {
@@ -61,11 +58,11 @@ impl Base {
             (Locations::Relative, _) => None,
             (_, Some(url)) => Some(url.trim_end_matches('/').to_owned()),
             (_, None) => {
-                let own = own_host(uri, headers);
+                let own = own_host(&request.uri, headers);
                 let may_be_proxied = addressing.locations == Locations::Auto
                     && forwarded.host.is_none()
                     && forwarded.proto.is_none()
-                    && (is_proxied(headers) || own.is_some_and(|host| !is_port_of(host, peer)));
+                    && (is_proxied(request) || own.is_some_and(|host| !is_port_of(host, peer)));
                 let host = forwarded.host.or(own).filter(|_| !may_be_proxied);
                 host.map(|host| format!("{}://{host}", forwarded.proto.unwrap_or(scheme(peer))))
             }
@@ -121,6 +118,8 @@ fn is_port_of(host: &str, peer: Option<Peer>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::Request;
+
     use super::*;
 
     const DIRECT: &[(&str, &str)] = &[("host", "r.test:5000")];
@@ -134,12 +133,12 @@ mod tests {
     }
 
     fn location(addressing: &Addressing, pairs: &[(&'static str, &str)], peer: Peer) -> String {
-        let mut headers = HeaderMap::new();
+        let mut request = Request::get("/v2/");
         for (name, text) in pairs {
-            headers.append(*name, HeaderValue::from_str(text).unwrap());
+            request = request.header(*name, *text);
         }
-        let uri = "/v2/".parse().unwrap();
-        let base = Base::of(addressing, &uri, &headers, Some(peer));
+        let (request, ()) = request.body(()).unwrap().into_parts();
+        let base = Base::of(addressing, &request, Some(peer));
         base.location("/v2/x").to_str().unwrap().to_owned()
     }
 

@@ -198,7 +198,7 @@ pub(crate) fn nginx_root(folder: &Path) -> PathBuf {
     folder.join("html")
 }
 
-/// As its own documentation tunes it for static files; nothing of the system's own nginx is touched.
+/// As its own documentation tunes it for static files.
 fn nginx(
     program: &Path,
     folder: &Path,
@@ -207,20 +207,9 @@ fn nginx(
 ) -> Result<Command> {
     fs::create_dir_all(nginx_root(folder))?;
     fs::write(nginx_root(folder).join("ready"), "ready\n")?;
-    let mut text = String::from("daemon off;\nworker_processes auto;\npid nginx.pid;\n");
-    if rustix::process::geteuid().is_root() {
-        // Workers would change to a user who may not read the folder of the run.
-        text += "user root;\n";
-    }
-    text += "error_log stderr crit;\nevents { worker_connections 1024; }\nhttp {\n";
-    text +=
-        "  access_log off;\n  sendfile on;\n  tcp_nopush on;\n  keepalive_requests 1000000000;\n";
-    for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
-        let folder = folder.join("temp").join(kind);
-        fs::create_dir_all(&folder)?;
-        writeln!(text, "  {kind}_temp_path {};", folder.display())?;
-    }
-    let (root, mut tls) = (nginx_root(folder), "");
+    let mut text =
+        String::from("  sendfile on;\n  tcp_nopush on;\n  keepalive_requests 1000000000;\n");
+    let mut tls = "";
     if let Some(certificates) = certificates {
         writeln!(
             text,
@@ -229,20 +218,11 @@ fn nginx(
         )?;
         tls = " ssl";
     }
-    writeln!(
+    let root = nginx_root(folder);
+    write!(
         text,
-        "  server {{ listen {address}{tls}; root {}; }}\n}}",
+        "  server {{ listen {address}{tls}; root {}; }}",
         root.display()
     )?;
-    let file = folder.join("nginx.conf");
-    fs::write(&file, text)?;
-    let mut command = Command::new(program);
-    command
-        .arg("-p")
-        .arg(folder)
-        .arg("-e")
-        .arg("stderr")
-        .arg("-c")
-        .arg(file);
-    Ok(command)
+    crate::nginx::command(program, folder, &text)
 }

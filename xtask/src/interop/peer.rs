@@ -1,5 +1,6 @@
 //! The registry that a part talks to, over plain HTTP or over TLS.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -91,6 +92,18 @@ impl Peer {
             running: None,
             dockhand: None,
             folder,
+        })
+    }
+
+    /// A proxy that runs already in front of a registry, with a certificate of this authority.
+    pub(super) fn at(scheme: Scheme, address: SocketAddr, authority: &Path) -> Result<Self> {
+        Ok(Self {
+            scheme,
+            authority: address.to_string(),
+            authority_certificate: authority.to_owned(),
+            running: None,
+            dockhand: None,
+            folder: TempDir::with_prefix("dockhand-interop-")?,
         })
     }
 

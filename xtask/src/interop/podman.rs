@@ -10,14 +10,7 @@ use super::skopeo::certificates;
 /// All checks of podman. It has no command to delete what a registry holds.
 pub(super) fn checks(client: &mut Session<'_>) -> Result<()> {
     let trust = format!("--{}", certificates(client)?);
-    // The only driver that needs nothing of the kernel.
-    let (root, run) = (client.folder("root"), client.folder("run"));
-    let engine = format!(
-        "--root {} --runroot {} --storage-driver vfs --events-backend file --cgroup-manager cgroupfs",
-        root.display(),
-        run.display(),
-    );
-    policy(client)?;
+    let engine = engine(client)?;
     let (image, copy) = (client.repository("image"), client.repository("copy"));
     let id = client
         .image
@@ -49,6 +42,18 @@ pub(super) fn checks(client: &mut Session<'_>) -> Result<()> {
     index(client, &engine, &trust, &image, &id);
     list(client, &engine, &trust, &image);
     Ok(())
+}
+
+/// The words that begin every command: storage below the directory of the session.
+pub(super) fn engine(client: &Session<'_>) -> Result<String> {
+    policy(client)?;
+    let (root, run) = (client.folder("root"), client.folder("run"));
+    // The only driver that needs nothing of the kernel.
+    Ok(format!(
+        "--root {} --runroot {} --storage-driver vfs --events-backend file --cgroup-manager cgroupfs",
+        root.display(),
+        run.display(),
+    ))
 }
 
 /// The pushed image is the base of another.
