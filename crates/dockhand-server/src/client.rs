@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use http::HeaderMap;
 use http::header::FORWARDED;
 
-use crate::location::Cidr;
+use crate::cidr::Cidr;
 
 /// The name of the client; empty when not even the other end of the connection is known.
 ///
