@@ -9,7 +9,7 @@
 //! - `mutants` (by name only): power cuts of a server whose syncs are swallowed; they must find it.
 
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -84,6 +84,9 @@ pub(crate) struct Args {
     /// Which server
     #[arg(long, value_enum, default_value = "dockhand", hide = true)]
     target: Kind,
+    /// Test this program instead of the one that cargo builds here
+    #[arg(long, value_name = "FILE")]
+    dockhand: Option<PathBuf>,
 }
 
 /// Runs the campaigns.
@@ -94,7 +97,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         args.only.clone()
     };
     enter_private_mounts(&parts)?;
-    let target = find_target(args.target)?;
+    let target = find_target(args.target, args.dockhand.as_deref())?;
     let seed = args.seed.unwrap_or_else(|| Rng::new().u64(..));
     eprintln!("seed {seed} (repeat with --seed {seed})");
     let mut runner = Runner {
@@ -131,9 +134,12 @@ fn enter_private_mounts(parts: &[Part]) -> Result<()> {
     Err(error).context("`unshare --mount` cannot be run")
 }
 
-fn find_target(kind: Kind) -> Result<Target> {
+fn find_target(kind: Kind, dockhand: Option<&Path>) -> Result<Target> {
     let program = match kind {
-        Kind::Dockhand => Dockhand::build()?.binary().to_owned(),
+        Kind::Dockhand => match dockhand {
+            Some(program) => Dockhand::at(program)?.binary().to_owned(),
+            None => Dockhand::build()?.binary().to_owned(),
+        },
         Kind::Distribution if site::is_installed("registry") => "registry".into(),
         Kind::Distribution => bail!(
             "`registry` is not in the path; `go install \
