@@ -5,6 +5,7 @@
 //! ├── dockhand.db, -wal, -shm                    the metadata (SQLite)
 //! ├── dockhand.reserve                           space for deletes on a disk that is full
 //! ├── dockhand.lock                              held by the one process that owns the folder
+//! ├── admin.sock                                 the administration of a server that runs
 //! ├── uploads/<upload id>                        bytes that have come but are no blob yet
 //! └── docker/registry/v2/blobs/
 //!     └── <algorithm>/<first two>/<hex>/
@@ -27,6 +28,8 @@ pub const UPLOADS: &str = "uploads";
 pub const DATABASE: &str = "dockhand.db";
 /// Ends the name of the file beside the metadata that takes up space.
 pub const RESERVE: &str = "reserve";
+/// The socket of the administration, below the root.
+pub const ADMIN_SOCKET: &str = "admin.sock";
 /// The lock of the owner, below the root.
 pub const LOCK: &str = "dockhand.lock";
 

@@ -75,7 +75,6 @@ pub struct App {
 }
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 impl App {
     /// An application; metrics are counted only when somebody may read them.
@@ -171,7 +170,7 @@ impl App {
         // https://github.com/opencontainers/distribution-spec/blob/main/spec.md#legacy-docker-support-http-headers
         headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(REQUEST_ID, asked.id.0.clone());
+        headers.insert(respond::REQUEST_ID, asked.id.0.clone());
         for (name, value) in &self.options.headers {
             headers.insert(name, value.clone());
         }

@@ -18,6 +18,12 @@ pub(crate) enum Error {
     /// What can be no tag cannot exist: who asks for it is told so, as of any other that is not there.
     #[error("there is no such manifest: {0}")]
     NoSuchTag(TagError),
+    /// The path is none of the administration's.
+    #[error(
+        "this path is none of the administration API, which is at {}",
+        crate::admin::PREFIX
+    )]
+    NoSuchResource,
     /// The endpoint exists, the method there does not.
     #[error("{method} is not possible here; allowed: {allowed}")]
     Method {
@@ -84,6 +90,7 @@ impl Error {
                 EndpointError::Upload(_) => (Code::BlobUploadUnknown, 404),
             },
             Self::NoSuchTag(_) => (Code::ManifestUnknown, 404),
+            Self::NoSuchResource => (Code::Unsupported, 404),
             Self::Method { .. } => (Code::Unsupported, 405),
             Self::Parameter { code, .. } => (*code, 400),
             Self::Header { code, status, .. } => (*code, *status),

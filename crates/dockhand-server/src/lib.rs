@@ -4,6 +4,7 @@
 //! finds its handler, the handler calls the [registry](dockhand_registry::Registry), and `respond`
 //! writes the answer.
 
+pub mod admin;
 mod app;
 mod arriving;
 mod body;

@@ -13,6 +13,8 @@ use crate::request::Asked;
 
 /// `Docker-Content-Digest`
 pub(crate) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+/// `X-Request-Id`
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// `Docker-Upload-UUID`
 pub(crate) const UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 

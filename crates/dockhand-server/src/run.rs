@@ -13,6 +13,8 @@ use dockhand_registry::metadata::{Metadata, MetadataError};
 use dockhand_registry::{BlobStore, Registry, Settings, StoreError, layout};
 use tokio::net::TcpListener;
 
+use crate::admin::Admin;
+use crate::admin::socket::{AdminSocket, SocketFile};
 use crate::app::{App, Options};
 use crate::config::Address;
 use crate::listen::{self, Limits};
@@ -80,6 +82,7 @@ pub struct Server {
     listener: TcpListener,
     metrics: Option<(TcpListener, String)>,
     tls: Option<Tls>,
+    admin: Option<AdminSocket>,
     setup: Setup,
 }
 
@@ -124,6 +127,7 @@ impl Server {
             Some((address, path)) => Some((bind(address).await?, path.clone())),
             None => None,
         };
+        let admin = setup.data.as_deref().and_then(|data| admin(data, &setup));
         let app = App::new(registry.clone(), setup.options.clone(), setup.metrics);
         Ok(Self {
             registry,
@@ -131,6 +135,7 @@ impl Server {
             listener,
             metrics,
             tls,
+            admin,
             setup,
         })
     }
@@ -166,9 +171,11 @@ impl Server {
             listener,
             metrics,
             tls,
+            admin,
             setup,
         } = self;
-        let background = Background::start(&registry, &app, &tls, metrics, setup.tls_reload);
+        let mut background = Background::start(&registry, &app, &tls, metrics, setup.tls_reload);
+        let socket = admin.map(|socket| background.administer(socket, registry.clone()));
         let failed = registry.metadata().failed();
         let broken = AtomicBool::new(false);
         let stop = async {
@@ -179,6 +186,7 @@ impl Server {
         };
         let cut = listen::serve(listener, app, tls, setup.limits, stop, setup.drain).await;
         drop(background);
+        drop(socket);
         if cut > 0 {
             tracing::warn!(
                 connections = cut,
@@ -220,6 +228,13 @@ impl Background {
             )));
         }
         Self(tasks)
+    }
+
+    /// Answers on the socket too, whose file it gives.
+    fn administer(&mut self, socket: AdminSocket, registry: Registry) -> SocketFile {
+        let (serving, file) = socket.serve(Admin::new(registry));
+        self.0.push(tokio::spawn(serving));
+        file
     }
 }
 
@@ -268,6 +283,23 @@ fn warn_of_foreign_tree(path: &Path) {
             "the repositories of another registry lie here; they are left alone and not served, so \
              push or copy to this registry what it is to have"
         );
+    }
+}
+
+/// The socket of the administration. A registry without one serves all the same.
+fn admin(data: &Path, setup: &Setup) -> Option<AdminSocket> {
+    if setup.settings.read_only {
+        return None;
+    }
+    match AdminSocket::bind(data) {
+        Ok(socket) => Some(socket),
+        Err(error) => {
+            tracing::warn!(
+                folder = %data.display(), %error,
+                "there is no socket for administration; commands for it need the server stopped"
+            );
+            None
+        }
     }
 }
 

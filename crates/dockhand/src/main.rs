@@ -3,6 +3,7 @@
 //! Standard output carries what was asked for, standard error everything else. The exit codes are those
 //! of [`EXIT_CODES`].
 
+mod administration;
 mod commands;
 mod flags;
 mod help;

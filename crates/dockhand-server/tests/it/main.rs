@@ -1,6 +1,7 @@
 //! The server through its router: requests in, whole answers out.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+mod admin;
 mod bad_input;
 mod blobs;
 mod conditions;

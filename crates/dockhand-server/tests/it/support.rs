@@ -18,6 +18,7 @@ use tower::ServiceExt;
 /// A registry in memory behind its router.
 pub(crate) struct TestServer {
     pub(crate) app: Arc<App>,
+    pub(crate) registry: Registry,
 }
 
 /// An answer with its body read.
@@ -49,7 +50,8 @@ impl TestServer {
         let metadata = Arc::new(Metadata::in_memory().unwrap());
         let registry = Registry::new(Arc::new(Memory::new()), metadata, settings);
         Self {
-            app: App::new(registry, options, true),
+            app: App::new(registry.clone(), options, true),
+            registry,
         }
     }
 

@@ -1,12 +1,14 @@
 //! `dockhand upload`: uploads that a registry has not finished.
 
+mod local;
+
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::report::Failure;
 use crate::session::{Session, Verb};
 
-/// Begin, look at or cancel an upload of a blob
+/// Begin, look at or cancel an upload of a blob; list and drop those of a registry on this machine
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Upload {
     #[command(subcommand)]
@@ -24,6 +26,8 @@ enum What {
     Status(Named),
     /// Give an upload up; the registry forgets its bytes
     Cancel(Named),
+    Ls(local::Ls),
+    Rm(local::Rm),
 }
 
 #[derive(Args, Clone, Debug)]
@@ -71,6 +75,8 @@ impl Verb for Upload {
                 upload.cancel().await?;
                 session.answer(&state, |_, _| Ok(()))
             }
+            What::Ls(ls) => ls.run(session).await,
+            What::Rm(rm) => rm.run(session).await,
         }
     }
 }

@@ -240,11 +240,26 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "upload start registry.example/app",
             "upload cancel registry.example/app URL",
+            "upload rm --data /srv/registry --older-than 7d --yes",
         ],
     ),
     ("upload start", &["upload start registry.example/app"]),
     ("upload status", &["upload status registry.example/app URL"]),
     ("upload cancel", &["upload cancel registry.example/app URL"]),
+    (
+        "upload ls",
+        &[
+            "upload ls --data /srv/registry",
+            "upload ls --data /srv/registry --older-than 1d --json",
+        ],
+    ),
+    (
+        "upload rm",
+        &[
+            "upload rm --data /srv/registry --older-than 7d --yes",
+            "upload rm --data /srv/registry --empty --dry-run",
+        ],
+    ),
     (
         "login",
         &[

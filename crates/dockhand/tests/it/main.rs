@@ -26,4 +26,5 @@ mod rewriting;
 mod rewriting_words;
 mod serving;
 mod tidy;
+mod upload_room;
 mod writing;
