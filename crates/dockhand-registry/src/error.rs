@@ -204,6 +204,7 @@ impl From<MetadataError> for Error {
         match error {
             MetadataError::Full => Self::Full,
             MetadataError::Busy => Self::Busy,
+            MetadataError::ReadOnly => Self::ReadOnly,
             MetadataError::Unavailable => Self::Unavailable,
             error => Self::Internal(Box::new(error)),
         }

@@ -26,6 +26,12 @@ pub const BLOBS: &str = "docker/registry/v2/blobs";
 pub const UPLOADS: &str = "uploads";
 /// The metadata, below the root.
 pub const DATABASE: &str = "dockhand.db";
+/// The log of the metadata, which belongs to it.
+pub const LOG: &str = "dockhand.db-wal";
+/// The index of that log, which can be made from it.
+pub const LOG_INDEX: &str = "dockhand.db-shm";
+/// Where CNCF Distribution keeps its repositories, below the root.
+pub const REPOSITORIES: &str = "docker/registry/v2/repositories";
 /// Ends the name of the file beside the metadata that takes up space.
 pub const RESERVE: &str = "reserve";
 /// The socket of the administration, below the root.

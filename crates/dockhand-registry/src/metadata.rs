@@ -54,6 +54,19 @@ pub struct Metadata {
     recent: recent::Recent,
 }
 
+/// What is to be at the path of a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// One of ours, which may be created.
+    Any,
+    /// One of ours, which must be there.
+    Existing,
+    /// None of ours: it is created.
+    New,
+    /// One of ours, of which nothing is written, not even what SQLite would put beside it.
+    ReadOnly,
+}
+
 /// Opening, closing, and how it is doing.
 impl Metadata {
     /// Opens the SQLite database at `path`; creates it, or brings it to the format of this version.
@@ -61,7 +74,17 @@ impl Metadata {
     /// # Errors
     /// [`MetadataError::Foreign`] when the file is newer than this version, or something else.
     pub fn open_sqlite(path: &Path) -> Result<Self> {
-        Ok(Self::new(Engine::Sqlite(Sqlite::open(path)?)))
+        Self::open_sqlite_as(path, Opening::Any)
+    }
+
+    /// Opens the SQLite database at `path` in the way that [`crate::folder::Folder::opening`] has
+    /// decided on.
+    ///
+    /// # Errors
+    /// [`MetadataError::Foreign`] when the file is not of this version or something else,
+    /// [`MetadataError::Empty`] and [`MetadataError::Exists`] when it is not what `opening` needs.
+    pub fn open_sqlite_as(path: &Path, opening: Opening) -> Result<Self> {
+        Ok(Self::new(Engine::Sqlite(Sqlite::open_as(path, opening)?)))
     }
 
     /// Metadata that is gone when it is closed or dropped, and that no power cut needs to survive.
@@ -116,6 +139,12 @@ impl Metadata {
         self.probed.probe(&self.engine).await
     }
 
+    /// Takes no more writes, as after one that failed: what it has open is not what the paths name any
+    /// more. Who waits in [`Metadata::failed`] is told.
+    pub fn fail(&self) {
+        self.engine.fail();
+    }
+
     /// Waits until a write has failed in a way after which none may follow. The process should end
     /// then, with an exit code that has it restarted: recovery decides what the disk holds.
     pub async fn failed(&self) {
@@ -149,6 +178,16 @@ impl Metadata {
             self.recent.keep_blob(now, key, row);
         }
         Ok(row)
+    }
+
+    /// Whether it names any blob whose bytes should be there.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn names_blobs(&self) -> Result<bool> {
+        self.engine
+            .read("looking for any blob", Effort::Point, blobs::any)
+            .await
     }
 
     /// Where the bytes of a digest are, or are to go.

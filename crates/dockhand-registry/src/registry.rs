@@ -9,6 +9,7 @@ use crate::adoptions::Adoptions;
 use crate::blob_store::BlobStore;
 use crate::error::Error;
 use crate::metadata::{Metadata, UploadLimits};
+use crate::readiness::Watch;
 use crate::sessions::Sessions;
 
 /// What an operator may set of the rules. The defaults are those of a registry that is safe to run.
@@ -67,6 +68,7 @@ pub struct Registry {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) adoptions: Arc<Adoptions>,
     pub(crate) settings: Arc<Settings>,
+    pub(crate) watch: Option<Arc<Watch>>,
 }
 
 impl Registry {
@@ -80,6 +82,7 @@ impl Registry {
             sessions: Arc::default(),
             adoptions: Arc::default(),
             settings,
+            watch: None,
         }
     }
 

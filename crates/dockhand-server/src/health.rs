@@ -1,6 +1,7 @@
 //! `/livez`, `/readyz`, metrics where they are wanted, and a word to whoever opens `/` in a browser
 
 use axum::body::Body;
+use dockhand_registry::NotReady;
 use http::{HeaderValue, Method, Response, StatusCode};
 
 use crate::app::App;
@@ -47,17 +48,22 @@ pub(crate) async fn aside(app: &App, path: &str, metrics_path: &str) -> Response
     })
 }
 
-/// Ready is who could write right now.
+/// Ready is what could take a push right now, or, when it is read-only, a pull.
 async fn readiness(app: &App) -> Response<Body> {
-    match app.registry.metadata().ready().await {
-        Ok(()) => bytes_as(TEXT, "ready\n".into()),
-        Err(error) => {
-            tracing::warn!(%error, "not ready");
-            let mut response = bytes_as(TEXT, "not ready: the metadata cannot be written\n".into());
-            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-            response
-        }
-    }
+    let Err(error) = app.registry.ready().await else {
+        return bytes_as(TEXT, "ready\n".into());
+    };
+    tracing::warn!(%error, "not ready");
+    // Paths are for the log.
+    let why = match error {
+        NotReady::Gone(_) => "the data folder is not the one that was opened",
+        NotReady::Slow => "the data folder does not answer",
+        NotReady::Metadata(_) if app.registry.settings().read_only => "the metadata cannot be read",
+        NotReady::Metadata(_) => "the metadata cannot be written",
+    };
+    let mut response = bytes_as(TEXT, format!("not ready: {why}\n").into());
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response
 }
 
 async fn metrics(app: &App) -> Option<Response<Body>> {

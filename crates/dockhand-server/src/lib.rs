@@ -4,7 +4,6 @@
 //! finds its handler, the handler calls the [registry](dockhand_registry::Registry), and `respond`
 //! writes the answer.
 
-mod activity;
 pub mod admin;
 mod app;
 mod arriving;
@@ -12,14 +11,12 @@ mod body;
 mod cidr;
 mod client;
 pub mod config;
-mod dates;
 mod error;
 mod forwarded;
 mod guarded;
 mod handlers;
 mod head;
 mod health;
-mod linger;
 mod listen;
 mod location;
 mod metrics;
@@ -31,6 +28,7 @@ mod route;
 mod run;
 mod sendfile;
 mod setup;
+mod store;
 mod tls;
 mod unsent;
 

@@ -1,16 +1,13 @@
 //! A whole server: stores opened, leftovers swept, addresses bound, requests answered until told to stop.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use dockhand_registry::blob_store::fs::FileSystem;
-use dockhand_registry::blob_store::memory::Memory;
-use dockhand_registry::metadata::{Metadata, MetadataError};
-use dockhand_registry::{BlobStore, Registry, Settings, StoreError, layout};
+use dockhand_registry::folder::FolderError;
+use dockhand_registry::metadata::MetadataError;
+use dockhand_registry::{Gone, NotReady, Registry, Settings, StoreError};
 use tokio::net::TcpListener;
 
 use crate::admin::Admin;
@@ -19,6 +16,7 @@ use crate::app::{App, Options};
 use crate::config::Address;
 use crate::listen::{self, Limits};
 use crate::metrics_address;
+use crate::store;
 use crate::tls::{Tls, TlsError, TlsFiles};
 
 /// Everything that a server is made of.
@@ -26,6 +24,8 @@ use crate::tls::{Tls, TlsError, TlsFiles};
 pub struct Setup {
     /// The folder of the data; without one, all is in memory and gone with the process.
     pub data: Option<PathBuf>,
+    /// Whether to start with an empty registry, also in a folder that holds what is left of another one.
+    pub new: bool,
     /// Where to listen.
     pub listen: Address,
     /// The rules.
@@ -49,6 +49,9 @@ pub struct Setup {
 /// Why a server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// What lies in the folder of the data speaks against a start.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// The folder of the data cannot be made, or not be had alone.
     #[error(transparent)]
     Blobs(#[from] StoreError),
@@ -72,6 +75,33 @@ pub enum RunError {
     /// The metadata failed while serving; going on could lose writes.
     #[error("the metadata failed; a restart recovers what was acknowledged")]
     StorageFailed,
+    /// The files under the server are not those that it has open; going on would lose writes.
+    #[error("{0}; stopped, since what is written now would be lost")]
+    Gone(Gone),
+}
+
+impl RunError {
+    /// What the operator can do about it.
+    #[must_use]
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Folder(error) => Some(error.advice()),
+            Self::Metadata(MetadataError::Empty { .. }) => Some(
+                "restore the database from a backup, or delete it and add --new to start with an empty \
+                 registry; the blobs stay, and pushes write them again",
+            ),
+            Self::Metadata(MetadataError::Exists { .. }) => Some(
+                "leave --new out to start with that registry, or name another folder with --data",
+            ),
+            Self::Gone(_) => {
+                Some("put the data folder back, or check what is mounted there, and start again")
+            }
+            Self::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
+                Some("something else listens there; choose another with --listen HOST:PORT")
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A server that listens but has not answered yet.
@@ -111,7 +141,7 @@ impl Server {
     /// # Errors
     /// [`RunError`] names what cannot be had.
     pub async fn start(setup: Setup) -> Result<Self, RunError> {
-        let registry = open(&setup)?;
+        let registry = store::open(&setup).await?;
         if !setup.settings.read_only {
             let orphans = registry.sweep_orphans().await.map_err(RunError::Sweep)?;
             if orphans > 0 {
@@ -163,7 +193,8 @@ impl Server {
     /// Answers requests until `shutdown` resolves and the busy connections are done.
     ///
     /// # Errors
-    /// [`RunError::StorageFailed`] when the metadata cannot be trusted to write any more.
+    /// [`RunError::StorageFailed`] when the metadata cannot be trusted to write any more,
+    /// [`RunError::Gone`] when the data folder is not the one that was opened.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
         let Self {
             registry,
@@ -176,13 +207,21 @@ impl Server {
         } = self;
         let mut background = Background::start(&registry, &app, &tls, metrics, setup.tls_reload);
         let socket = admin.map(|socket| background.administer(socket, registry.clone()));
-        let failed = registry.metadata().failed();
-        let broken = AtomicBool::new(false);
+        let broken = OnceLock::new();
         let stop = async {
-            tokio::select! {
-                () = shutdown => tracing::info!("stopping: no new connections, busy ones may finish"),
-                () = failed => broken.store(true, Ordering::Relaxed),
-            }
+            let error = tokio::select! {
+                biased;
+                gone = store::gone(&registry) => RunError::Gone(gone),
+                () = registry.metadata().failed() => match registry.look().await {
+                    Err(NotReady::Gone(gone)) => RunError::Gone(gone),
+                    _ => RunError::StorageFailed,
+                },
+                () = shutdown => {
+                    return tracing::info!("stopping: no new connections, busy ones may finish");
+                }
+            };
+            tracing::error!(%error, "stopping");
+            let _ = broken.set(error);
         };
         let cut = listen::serve(listener, app, tls, setup.limits, stop, setup.drain).await;
         drop(background);
@@ -194,11 +233,7 @@ impl Server {
             );
         }
         registry.metadata().close().await;
-        if broken.load(Ordering::Relaxed) {
-            Err(RunError::StorageFailed)
-        } else {
-            Ok(())
-        }
+        broken.into_inner().map_or(Ok(()), Err)
     }
 }
 
@@ -252,37 +287,6 @@ async fn sweep(registry: Registry) {
             Err(error) => tracing::warn!(%error, "expired uploads could not be dropped"),
         }
         tokio::time::sleep(SWEEP_EVERY).await;
-    }
-}
-
-fn open(setup: &Setup) -> Result<Registry, RunError> {
-    let (blobs, metadata): (Arc<dyn BlobStore>, Metadata) = match &setup.data {
-        None => (Arc::new(Memory::new()), Metadata::in_memory()?),
-        Some(path) => {
-            warn_of_foreign_tree(path);
-            // The blobs come first: they make the folder, and all that is missing above it, so that it
-            // survives a power cut; and their lock keeps a second process off the metadata too.
-            let blobs = Arc::new(FileSystem::open(path)?);
-            (blobs, Metadata::open_sqlite(&path.join(layout::DATABASE))?)
-        }
-    };
-    Ok(Registry::new(
-        blobs,
-        Arc::new(metadata),
-        setup.settings.clone(),
-    ))
-}
-
-/// A tree of CNCF Distribution has its repositories in link files, which nothing here reads.
-fn warn_of_foreign_tree(path: &Path) {
-    let links = path.join("docker/registry/v2/repositories");
-    let some = fs::read_dir(&links).is_ok_and(|mut entries| entries.next().is_some());
-    if some && !path.join(layout::DATABASE).exists() {
-        tracing::warn!(
-            folder = %links.display(),
-            "the repositories of another registry lie here; they are left alone and not served, so \
-             push or copy to this registry what it is to have"
-        );
     }
 }
 

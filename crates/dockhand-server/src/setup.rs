@@ -22,6 +22,7 @@ impl Setup {
         let metrics_path = config.metrics.path.to_string();
         Self {
             data: (storage.backend == Backend::Filesystem).then(|| storage.path.clone()),
+            new: false,
             listen: server.listen.clone(),
             settings: settings(config),
             options: options(config),
@@ -85,7 +86,6 @@ fn limits(config: &Config) -> Limits {
     let limits = &config.server.limits;
     Limits {
         header_timeout: limits.header_timeout.get(),
-        idle_timeout: limits.idle_timeout.get(),
         handshake_timeout: limits.tls_handshake.get(),
         write_stall: limits.write_stall.get(),
         connections: limits.max_connections.get(),

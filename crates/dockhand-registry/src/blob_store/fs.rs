@@ -59,6 +59,21 @@ impl FileSystem {
         folders.create(UPLOADS)?;
         folders.create(BLOBS)?;
         folders.refuse_two_file_systems(UPLOADS, BLOBS)?;
+        Self::new(folders, owner)
+    }
+
+    /// Reads the folder `root` and changes nothing in it. Others may read it at the same time, nobody
+    /// may write.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when a process that writes holds the folder, or when it cannot be read.
+    pub fn open_read_only(root: &Path) -> Result<Self, StoreError> {
+        let folders = Folders::open_read_only(root)?;
+        let owner = Owner::share(folders.root())?;
+        Self::new(folders, owner)
+    }
+
+    fn new(folders: Folders, owner: Owner) -> Result<Self, StoreError> {
         let reader = Reader::open(folders.root())?;
         let turns = Arc::default();
         Ok(Self {

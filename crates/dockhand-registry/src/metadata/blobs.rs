@@ -17,6 +17,8 @@ pub(super) const FIND: &str = "SELECT b.key, b.size FROM repository r
     JOIN blob b ON b.digest = l.digest AND b.state = 1
     WHERE r.name = ?1";
 
+const ANY: &str = "SELECT 1 FROM blob WHERE state = 1 LIMIT 1";
+
 /// The live blob stays live until a transaction that links it has ended.
 const LIVE: &str =
     "SELECT generation, key, size FROM blob WHERE digest = ?1 AND state = 1 /* FOR SHARE */";
@@ -42,6 +44,11 @@ const UNLINK: &str = "DELETE FROM repository_blob WHERE repository = ?1 AND dige
 
 const USER: &str = "SELECT m.digest FROM manifest_edge e JOIN manifest m ON m.id = e.parent
     WHERE e.child = ?2 AND e.repository = ?1 AND e.kind <> ?3 LIMIT 1";
+
+/// Whether there is any blob.
+pub(super) fn any(sql: &mut dyn Sql) -> Result<bool, DbError> {
+    exists(sql, ANY, &[])
+}
 
 struct Live {
     generation: i64,

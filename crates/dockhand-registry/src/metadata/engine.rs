@@ -69,6 +69,20 @@ impl Engine {
         }
     }
 
+    /// Whether it was opened for reading only.
+    pub(super) const fn read_only(&self) -> bool {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.read_only(),
+        }
+    }
+
+    /// Takes no more writes, as after a failure.
+    pub(super) fn fail(&self) {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.fail(),
+        }
+    }
+
     /// Waits until the engine has failed in a way that only a restart can mend.
     pub(super) async fn failed(&self) {
         match self {

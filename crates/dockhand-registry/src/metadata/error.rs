@@ -20,6 +20,21 @@ pub enum MetadataError {
     /// disk holds is decided by recovery, at the next start.
     #[error("the metadata takes no writes; restart the registry to recover it")]
     Unavailable,
+    /// The metadata was opened for reading. Nothing has changed.
+    #[error("the metadata was opened for reading only")]
+    ReadOnly,
+    /// The database has no tables, where one with tables is needed.
+    #[error("{path} is a database without any tables", path = path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The database has tables, where a new one is to be made.
+    #[error("{path} holds a registry already", path = path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// What was read is not what was written.
     #[error("the metadata is damaged, found while {doing}")]
     Corrupt {
@@ -49,7 +64,7 @@ pub enum MetadataError {
 impl MetadataError {
     /// Whether the write that it answers has surely not happened, and never will.
     pub(crate) const fn is_refusal(&self) -> bool {
-        matches!(self, Self::Full | Self::Busy)
+        matches!(self, Self::Full | Self::Busy | Self::ReadOnly)
     }
 }
 

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
+use self::connection::Mode;
 use self::readers::Readers;
 use self::reserve::Reserve;
 use self::writer::Writer;
+use super::Opening;
 use super::engine::Effort;
 use super::error::MetadataError;
 use super::sql::{DbError, Sql};
@@ -25,7 +27,8 @@ mod tests;
 #[derive(Debug)]
 pub(super) struct Sqlite {
     readers: Arc<Readers>,
-    writer: Writer,
+    /// None of a database that is only read.
+    writer: Option<Writer>,
     /// The folder of a database that is to leave nothing behind.
     _folder: Option<TempDir>,
 }
@@ -40,9 +43,25 @@ enum Durability {
 }
 
 impl Sqlite {
-    /// Opens the database at `path`, which is created or brought to the format of this program.
-    pub(super) fn open(path: &Path) -> Result<Self, MetadataError> {
-        Self::open_with(path, Durability::Full, None)
+    /// Opens the database at `path`, which is created or brought to the format of this program as far as
+    /// `opening` says.
+    pub(super) fn open_as(path: &Path, opening: Opening) -> Result<Self, MetadataError> {
+        match opening {
+            Opening::ReadOnly => Self::open_read_only(path),
+            opening => Self::open_with(path, Durability::Full, opening, None),
+        }
+    }
+
+    fn open_read_only(path: &Path) -> Result<Self, MetadataError> {
+        let mode = Mode::read_only(path)?;
+        let connection = connection::open_reader(path, mode)
+            .map_err(|error| connection::cannot_open(path, error))?;
+        migrate::check(&connection, path)?;
+        Ok(Self {
+            readers: Arc::new(Readers::new(path, mode)),
+            writer: None,
+            _folder: None,
+        })
     }
 
     /// A database that nobody will see again. It lies in a folder of its own and not in memory,
@@ -57,17 +76,18 @@ impl Sqlite {
                 source: Box::new(e),
             })?;
         let path = folder.path().join(crate::layout::DATABASE);
-        Self::open_with(&path, Durability::None, Some(folder))
+        Self::open_with(&path, Durability::None, Opening::Any, Some(folder))
     }
 
     fn open_with(
         path: &Path,
         durability: Durability,
+        opening: Opening,
         folder: Option<TempDir>,
     ) -> Result<Self, MetadataError> {
-        let mut connection = connection::open_writer(path, durability)?;
-        migrate::migrate(&mut connection, path)?;
-        let readers = Arc::new(Readers::new(path));
+        let mut connection = connection::open_writer(path, durability, opening)?;
+        migrate::migrate(&mut connection, path, opening)?;
+        let readers = Arc::new(Readers::new(path, Mode::Beside));
         let reserve = match durability {
             Durability::Full => Reserve::open(&path.with_extension(crate::layout::RESERVE)),
             Durability::None => Reserve::none(),
@@ -75,7 +95,7 @@ impl Sqlite {
         let writer = Writer::start(connection, reserve)?;
         Ok(Self {
             readers,
-            writer,
+            writer: Some(writer),
             _folder: folder,
         })
     }
@@ -98,7 +118,11 @@ impl Sqlite {
         T: Send + 'static,
         F: FnOnce(&mut dyn Sql) -> Result<T, DbError> + Send + 'static,
     {
-        self.writer.write(doing, work).await
+        self.writer()?.write(doing, work).await
+    }
+
+    fn writer(&self) -> Result<&Writer, MetadataError> {
+        self.writer.as_ref().ok_or(MetadataError::ReadOnly)
     }
 
     /// As `write`, for work that makes room: when the disk is full, it gets of the reserve.
@@ -111,23 +135,39 @@ impl Sqlite {
         T: Send + 'static,
         F: FnOnce(&mut dyn Sql) -> Result<T, DbError> + Clone + Send + 'static,
     {
-        let mut outcome = self.writer.write(doing, work.clone()).await;
+        let writer = self.writer()?;
+        let mut outcome = writer.write(doing, work.clone()).await;
         for _ in 0..reserve::PIECES {
             if !matches!(outcome, Err(MetadataError::Full)) {
                 break;
             }
-            outcome = self.writer.make_room(doing, work.clone()).await;
+            outcome = writer.make_room(doing, work.clone()).await;
         }
         outcome
     }
 
+    pub(super) const fn read_only(&self) -> bool {
+        self.writer.is_none()
+    }
+
+    pub(super) fn fail(&self) {
+        if let Some(writer) = &self.writer {
+            writer.fail();
+        }
+    }
+
     pub(super) async fn failed(&self) {
-        self.writer.failed().await;
+        match &self.writer {
+            Some(writer) => writer.failed().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Readers first: the last connection to go, the writer's, puts the file in order.
     pub(super) async fn close(&self) {
         self.readers.close().await;
-        self.writer.close().await;
+        if let Some(writer) = &self.writer {
+            writer.close().await;
+        }
     }
 }

@@ -363,3 +363,37 @@ async fn uploads_and_blobs_have_to_share_a_file_system() {
     let refused = FileSystem::open(folder.path()).unwrap_err().to_string();
     assert!(refused.contains("two file systems"), "{refused}");
 }
+
+#[tokio::test]
+async fn a_store_that_is_only_read_is_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("data");
+    let refused = FileSystem::open_read_only(&root).unwrap_err().to_string();
+    assert!(refused.contains("opening the folder"), "{refused}");
+    assert!(!root.exists());
+    let bytes = Bytes::from(vec![7; 300_000]);
+    let writing = FileSystem::open(&root).unwrap();
+    let key = put(&writing, &bytes).await;
+    let refused = FileSystem::open_read_only(&root).unwrap_err();
+    let StoreError::Io { source, .. } = &refused else {
+        panic!("{refused}")
+    };
+    assert!(source.to_string().contains("holds the folder"), "{source}");
+    drop(writing);
+    // Two may read; nobody may write meanwhile, and without a lock file nobody can hold it.
+    let lock = root.join("dockhand.lock");
+    let written = lock.metadata().unwrap().modified().unwrap();
+    let first = FileSystem::open_read_only(&root).unwrap();
+    let second = FileSystem::open_read_only(&root).unwrap();
+    assert!(FileSystem::open(&root).is_err());
+    for store in [&first, &second] {
+        assert_eq!(read(store, &key, 300_000).await.unwrap(), bytes);
+        assert!(store.stage(ID, &Staged::default()).await.is_err());
+        assert!(store.delete(&key).await.is_err());
+    }
+    drop((first, second));
+    assert_eq!(lock.metadata().unwrap().modified().unwrap(), written);
+    fs::remove_file(&lock).unwrap();
+    drop(FileSystem::open_read_only(&root).unwrap());
+    assert!(!lock.exists());
+}

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dockhand_registry::blob_store::fs::FileSystem;
-use dockhand_registry::metadata::{Metadata, MetadataError};
+use dockhand_registry::metadata::{Metadata, MetadataError, Opening};
 use dockhand_registry::{Registry, Settings, StoreError, layout};
 use tokio::io::{DuplexStream, duplex};
 
@@ -45,7 +45,7 @@ impl Stopped {
             return Err(StoppedError::None(data.to_owned()));
         }
         let blobs = FileSystem::open(data)?;
-        let metadata = Metadata::open_sqlite(&database)?;
+        let metadata = Metadata::open_sqlite_as(&database, Opening::Existing)?;
         let registry = Registry::new(Arc::new(blobs), Arc::new(metadata), Settings::default());
         Ok(Self {
             admin: Admin::new(registry),

@@ -25,6 +25,9 @@ pub(crate) struct Serve {
     file: Option<PathBuf>,
     #[command(flatten)]
     flags: Flags,
+    /// Start with an empty registry, also in a folder that holds blobs without a database
+    #[arg(long)]
+    new: bool,
 }
 
 /// What can be said on the command line instead of in a file.
@@ -99,7 +102,10 @@ impl Serve {
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
-        let setup = Setup::of(&loaded.config);
+        let setup = Setup {
+            new: self.new,
+            ..Setup::of(&loaded.config)
+        };
         raise_descriptor_limit();
         supervisor::run(runtime()?, setup)
     }
@@ -145,13 +151,14 @@ async fn serve(
 }
 
 fn failed(error: &RunError) -> Failure {
-    match error {
-        RunError::StorageFailed => Failure::new(Kind::Storage, error),
-        RunError::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
-            Failure::new(Kind::Failed, error)
-                .hint("something else listens there; choose another with --listen HOST:PORT")
-        }
-        error => Failure::new(Kind::Failed, error),
+    let kind = match error {
+        RunError::StorageFailed | RunError::Gone(_) => Kind::Storage,
+        _ => Kind::Failed,
+    };
+    let failure = Failure::new(kind, error);
+    match error.advice() {
+        Some(advice) => failure.hint(advice),
+        None => failure,
     }
 }
 

@@ -11,6 +11,7 @@ mod copying;
 mod ending;
 mod failing;
 mod fingers;
+mod folders;
 mod helping;
 mod images;
 mod listing;

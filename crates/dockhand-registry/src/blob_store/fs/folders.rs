@@ -23,6 +23,8 @@ pub(super) struct Folders {
     /// A folder could not be synced: what has been renamed since may be lost, so nothing more is
     /// written until someone has looked at the disk.
     broken: AtomicBool,
+    /// Nothing is to be written here at all.
+    read_only: bool,
 }
 
 impl Folders {
@@ -35,6 +37,20 @@ impl Folders {
             root,
             safe: Mutex::default(),
             broken: AtomicBool::new(false),
+            read_only: false,
+        })
+    }
+
+    /// Takes a root that is there, and writes nothing.
+    pub(super) fn open_read_only(root: &Path) -> Result<Self, StoreError> {
+        let found = root.canonicalize();
+        let root =
+            found.map_err(|e| failed(format!("opening the folder {}", root.display()), e))?;
+        Ok(Self {
+            root,
+            safe: Mutex::default(),
+            broken: AtomicBool::new(false),
+            read_only: true,
         })
     }
 
@@ -42,13 +58,16 @@ impl Folders {
         &self.root
     }
 
-    /// Refuses when a folder could not be synced before.
+    /// Refuses when a folder could not be synced before, and when nothing is to be written.
     pub(super) fn writable(&self) -> Result<(), StoreError> {
-        if !self.broken.load(Ordering::Relaxed) {
+        let text = if self.read_only {
+            "the store was opened for reading only"
+        } else if self.broken.load(Ordering::Relaxed) {
+            "the disk failed to sync a folder, so nothing more is written; \
+             check the disk, then restart"
+        } else {
             return Ok(());
-        }
-        let text = "the disk failed to sync a folder, so nothing more is written; \
-                    check the disk, then restart";
+        };
         let source = io::Error::new(ErrorKind::ReadOnlyFilesystem, text);
         Err(failed(
             format!("writing below {}", self.root.display()),

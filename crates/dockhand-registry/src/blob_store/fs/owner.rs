@@ -13,7 +13,8 @@ const TEXT_MAX: u64 = 32;
 
 /// Holds the folder until it is dropped or the process ends, however it ends.
 pub(super) struct Owner {
-    _lock: File,
+    /// None when the folder is only read, and has never been held.
+    _lock: Option<File>,
 }
 
 impl Owner {
@@ -28,22 +29,40 @@ impl Owner {
             .truncate(false)
             .open(&path)
             .map_err(|e| failed(doing(), e))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::Error(e)) => return Err(failed(doing(), e)),
-            Err(TryLockError::WouldBlock) => {
-                let text = format!(
-                    "{} holds the folder; stop it first, or use another folder",
-                    holder(&mut lock)
-                );
-                return Err(failed(
-                    doing(),
-                    io::Error::new(io::ErrorKind::WouldBlock, text),
-                ));
-            }
-        }
+        let locked = lock.try_lock();
+        held(locked, &mut lock).map_err(|e| failed(doing(), e))?;
         sign(&mut lock).map_err(|e| failed(doing(), e))?;
-        Ok(Self { _lock: lock })
+        Ok(Self { _lock: Some(lock) })
+    }
+
+    /// Shares the folder with others that only read, or says who writes. The lock file is not written,
+    /// nor made: where there is none, nobody can hold it.
+    pub(super) fn share(root: &Path) -> Result<Self, StoreError> {
+        let path = root.join(LOCK);
+        let doing = || format!("sharing the lock {}", path.display());
+        let mut lock = match File::open(&path) {
+            Ok(lock) => lock,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Self { _lock: None }),
+            Err(e) => return Err(failed(doing(), e)),
+        };
+        let locked = lock.try_lock_shared();
+        held(locked, &mut lock).map_err(|e| failed(doing(), e))?;
+        Ok(Self { _lock: Some(lock) })
+    }
+}
+
+/// Whether a lock was taken; otherwise who has it.
+fn held(locked: Result<(), TryLockError>, lock: &mut File) -> io::Result<()> {
+    match locked {
+        Ok(()) => Ok(()),
+        Err(TryLockError::Error(e)) => Err(e),
+        Err(TryLockError::WouldBlock) => {
+            let text = format!(
+                "{} holds the folder; stop it first, or use another folder",
+                holder(lock)
+            );
+            Err(io::Error::new(io::ErrorKind::WouldBlock, text))
+        }
     }
 }
 

@@ -9,6 +9,8 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, ffi};
 
 use super::Durability;
+use crate::layout::{LOG, LOG_INDEX};
+use crate::metadata::Opening;
 use crate::metadata::error::MetadataError;
 use crate::metadata::sql::{DbError, Row, Sql, Value};
 
@@ -46,16 +48,65 @@ const READER: &str = "
     PRAGMA cache_size = -1024;
 ";
 
-/// Opens the connection that writes, and creates the file if need be.
+/// What a connection that reads can count on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// There is a connection that writes, which keeps log and index.
+    Beside,
+    /// Nobody writes, and there is no log: the file is all there is.
+    /// <https://www.sqlite.org/uri.html#uriimmutable>
+    Immutable,
+    /// Nobody writes, and there is a log that a crash left: it is read with an index in memory.
+    /// <https://www.sqlite.org/wal.html#readonly>
+    Log,
+}
+
+impl Mode {
+    /// How a database is read of which nothing may be written.
+    pub(super) fn read_only(path: &Path) -> Result<Self, MetadataError> {
+        let beside = |name| path.with_file_name(name);
+        let log = std::fs::metadata(beside(LOG)).map_or(0, |found| found.len());
+        if log == 0 {
+            return Ok(Self::Immutable);
+        }
+        // SQLite looks for it before it makes one of its own.
+        if beside(LOG_INDEX).exists() {
+            return Ok(Self::Log);
+        }
+        let reason = "the last writes are still in its log, and the index of the log is missing; start \
+                      once with a folder that may be written, and stop";
+        Err(MetadataError::Foreign {
+            path: path.to_owned(),
+            reason: reason.to_owned(),
+        })
+    }
+}
+
+const OPENING: &str = "opening the database";
+
+/// Why a database could not be opened.
+pub(super) fn cannot_open(path: &Path, error: DbError) -> MetadataError {
+    match error {
+        DbError::Corrupt(_) => MetadataError::Foreign {
+            path: path.to_owned(),
+            reason: "this is no database, or a damaged one; restore it from a backup".to_owned(),
+        },
+        error => error.reading(OPENING),
+    }
+}
+
+/// Opens the connection that writes, and creates the file if `opening` lets it.
 pub(super) fn open_writer(
     path: &Path,
     durability: Durability,
+    opening: Opening,
 ) -> Result<Connection, MetadataError> {
-    let doing = "opening the database";
-    create(path).map_err(|e| MetadataError::Other {
-        doing,
-        source: Box::new(e),
-    })?;
+    if matches!(opening, Opening::Any | Opening::New) {
+        create(path).map_err(|e| MetadataError::Other {
+            doing: OPENING,
+            source: Box::new(e),
+        })?;
+    }
     let open = || -> rusqlite::Result<(Connection, String)> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = connect(path, flags, WRITER_WAIT)?;
@@ -67,13 +118,7 @@ pub(super) fn open_writer(
         })?;
         Ok((connection, mode))
     };
-    let (connection, mode) = open().map_err(|e| match DbError::from(e) {
-        DbError::Corrupt(_) => MetadataError::Foreign {
-            path: path.to_owned(),
-            reason: "this is no database, or a damaged one; restore it from a backup".to_owned(),
-        },
-        error => error.reading(doing),
-    })?;
+    let (connection, mode) = open().map_err(|e| cannot_open(path, DbError::from(e)))?;
     if mode != "wal" {
         let reason = "the file system has no shared memory for SQLite's log; \
                       keep the data on a local disk";
@@ -86,11 +131,40 @@ pub(super) fn open_writer(
 }
 
 /// Opens a connection that reads.
-pub(super) fn open_reader(path: &Path) -> Result<Connection, DbError> {
+pub(super) fn open_reader(path: &Path, mode: Mode) -> Result<Connection, DbError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = connect(path, flags, READER_WAIT)?;
+    let connection = match mode {
+        Mode::Beside => connect(path, flags, READER_WAIT)?,
+        Mode::Immutable => connect_by(path, "immutable=1", flags)?,
+        Mode::Log => connect_by(path, "readonly_shm=1", flags)?,
+    };
     connection.execute_batch(READER)?;
     Ok(connection)
+}
+
+/// Connects by a URI, the only way to say what is not a flag.
+/// <https://www.sqlite.org/uri.html>
+fn connect_by(path: &Path, how: &str, flags: OpenFlags) -> Result<Connection, DbError> {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+    // Absolute: what follows two slashes would be taken for a host.
+    let absolute = path
+        .canonicalize()
+        .map_err(|error| DbError::Other(Box::new(error)))?;
+    let mut uri = b"file:".to_vec();
+    for byte in absolute.as_os_str().as_bytes() {
+        match byte {
+            b'%' => uri.extend_from_slice(b"%25"),
+            b'?' => uri.extend_from_slice(b"%3f"),
+            b'#' => uri.extend_from_slice(b"%23"),
+            byte => uri.push(*byte),
+        }
+    }
+    uri.push(b'?');
+    uri.extend_from_slice(how.as_bytes());
+    let uri = std::ffi::OsString::from_vec(uri);
+    let flags = flags | OpenFlags::SQLITE_OPEN_URI;
+    Ok(connect(Path::new(&uri), flags, READER_WAIT)?)
 }
 
 fn connect(path: &Path, flags: OpenFlags, wait: Duration) -> rusqlite::Result<Connection> {

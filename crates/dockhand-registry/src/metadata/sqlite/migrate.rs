@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
+use crate::metadata::Opening;
 use crate::metadata::codec;
 use crate::metadata::dialect;
 use crate::metadata::error::MetadataError;
@@ -22,32 +23,66 @@ enum State {
 }
 
 /// Runs the migrations that the file lacks.
-pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), MetadataError> {
-    let doing = "reading the format of the database";
-    let state = state(connection).map_err(|e| DbError::from(e).reading(doing))?;
-    let refuse = |reason| {
-        Err(MetadataError::Foreign {
-            path: path.to_owned(),
-            reason,
-        })
+pub(super) fn migrate(
+    connection: &mut Connection,
+    path: &Path,
+    opening: Opening,
+) -> Result<(), MetadataError> {
+    let found = match (known(connection, path)?, opening) {
+        (None, Opening::Any | Opening::New) => 0,
+        (None, _) => return Err(MetadataError::Empty { path: path.into() }),
+        (Some(_), Opening::New) => return Err(MetadataError::Exists { path: path.into() }),
+        (Some(format), _) => format,
     };
-    let found = match state {
-        State::Empty => 0,
-        State::Ours { format } => format,
-        State::Foreign => return refuse("this database belongs to another program".to_owned()),
-    };
-    if found > FORMAT {
-        return refuse(format!(
-            "this database has format {found} and this version of dockhand knows formats up to \
-             {FORMAT}; start the version that wrote it, or a newer one"
-        ));
-    }
     let done = usize::try_from(found).unwrap_or_default();
     for (step, schema) in MIGRATIONS.iter().enumerate().skip(done) {
         let doing = "bringing the database to the format of this version";
         run(connection, step + 1, schema).map_err(|e| DbError::from(e).reading(doing))?;
     }
     Ok(())
+}
+
+/// Checks that a file which is only read needs no migration.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), MetadataError> {
+    match known(connection, path)? {
+        Some(FORMAT) => Ok(()),
+        Some(format) => Err(refused(
+            path,
+            format!(
+                "this database has format {format} and has to be brought to format {FORMAT}; start \
+                 this version once with a folder that it may write"
+            ),
+        )),
+        None => Err(MetadataError::Empty { path: path.into() }),
+    }
+}
+
+/// The format of a file, one that this program knows; `None` of a file without tables.
+fn known(connection: &Connection, path: &Path) -> Result<Option<i64>, MetadataError> {
+    let state = state(connection)
+        .map_err(|error| super::connection::cannot_open(path, DbError::from(error)))?;
+    match state {
+        State::Empty => Ok(None),
+        State::Ours { format } if format <= FORMAT => Ok(Some(format)),
+        State::Ours { format } => Err(refused(
+            path,
+            format!(
+                "this database has format {format} and this version of dockhand knows formats up to \
+                 {FORMAT}; start the version that wrote it, or a newer one"
+            ),
+        )),
+        State::Foreign => Err(refused(
+            path,
+            "this database belongs to another program".to_owned(),
+        )),
+    }
+}
+
+fn refused(path: &Path, reason: String) -> MetadataError {
+    MetadataError::Foreign {
+        path: path.to_owned(),
+        reason,
+    }
 }
 
 fn state(connection: &Connection) -> rusqlite::Result<State> {
@@ -99,10 +134,10 @@ mod tests {
         let broken = format!("{} CREATE TABLE store (again <int>) <heap>;", MIGRATIONS[0]);
         assert!(run(&mut connection, 1, &broken).is_err());
         assert_eq!(tables(&connection), 0);
-        migrate(&mut connection, Path::new("db")).unwrap();
+        migrate(&mut connection, Path::new("db"), Opening::Any).unwrap();
         let before = tables(&connection);
         assert!(before > 10);
-        migrate(&mut connection, Path::new("db")).unwrap();
+        migrate(&mut connection, Path::new("db"), Opening::Any).unwrap();
         assert_eq!(tables(&connection), before);
         assert!(matches!(
             state(&connection).unwrap(),
@@ -120,7 +155,7 @@ mod tests {
             INSERT INTO upload (id, repository, epoch, length, notes, hash, started, touched)
             VALUES ('u', 1, 3, 5, x'', x'07', 1, 2);";
         connection.execute_batch(begun).unwrap();
-        migrate(&mut connection, Path::new("db")).unwrap();
+        migrate(&mut connection, Path::new("db"), Opening::Any).unwrap();
         let find = "SELECT length, touched, client FROM upload WHERE repository = 1";
         let row = connection.query_row(find, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
         assert_eq!(row.unwrap(), (5, 2, String::new()));
@@ -132,7 +167,7 @@ mod tests {
         connection
             .execute_batch("CREATE TABLE recipes (name TEXT)")
             .unwrap();
-        let refused = migrate(&mut connection, Path::new("recipes.db")).unwrap_err();
+        let refused = migrate(&mut connection, Path::new("recipes.db"), Opening::Any).unwrap_err();
         assert_eq!(
             refused.to_string(),
             "recipes.db: this database belongs to another program"

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::connection::{Session, open_reader};
+use super::connection::{Mode, Session, open_reader};
 use crate::metadata::engine::Effort;
 use crate::metadata::error::MetadataError;
 use crate::metadata::sql::{DbError, Sql};
@@ -27,17 +27,19 @@ const WAIT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Readers {
     path: PathBuf,
+    mode: Mode,
     idle: Mutex<Vec<Connection>>,
     free: Semaphore,
     bound: u32,
 }
 
 impl Readers {
-    pub(super) fn new(path: &Path) -> Self {
+    pub(super) fn new(path: &Path, mode: Mode) -> Self {
         let bound = bound();
         let free = Semaphore::new(bound as usize);
         Self {
             path: path.to_owned(),
+            mode,
             idle: Mutex::default(),
             free,
             bound,
@@ -92,7 +94,7 @@ impl Readers {
         let idle = self.idle().pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => open_reader(&self.path)?,
+            None => open_reader(&self.path, self.mode)?,
         };
         let result = work(&mut Session::new(&connection));
         if !self.free.is_closed() {

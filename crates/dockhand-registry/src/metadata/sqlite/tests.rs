@@ -7,6 +7,7 @@ use crate::metadata::sql::{DbError, Sql, first};
 mod batches;
 mod files;
 mod plans;
+mod reading;
 
 fn open() -> Metadata {
     Metadata::in_memory().unwrap()

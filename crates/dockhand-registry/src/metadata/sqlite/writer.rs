@@ -4,6 +4,7 @@
 //! for more to come, but takes what has come while it was busy. Each job of a batch is whole or absent
 //! on its own, behind a savepoint; nobody is answered before the commit of all.
 
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -39,6 +40,8 @@ const CHECKPOINT: u64 = 4096;
 pub(super) struct Writer {
     queue: mpsc::Sender<Message>,
     health: watch::Receiver<Health>,
+    /// The thread's own, so that it is gone when the thread is.
+    report: Weak<watch::Sender<Health>>,
 }
 
 /// How the thread is doing.
@@ -61,6 +64,12 @@ impl Writer {
     pub(super) fn start(connection: Connection, reserve: Reserve) -> Result<Self, MetadataError> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let (report, health) = watch::channel(Health::Running);
+        let report = Arc::new(report);
+        let writer = Self {
+            queue,
+            health,
+            report: Arc::downgrade(&report),
+        };
         let thread = Thread {
             connection,
             reserve,
@@ -75,7 +84,7 @@ impl Writer {
                 doing: "starting the thread that writes",
                 source: Box::new(e),
             })?;
-        Ok(Self { queue, health })
+        Ok(writer)
     }
 
     pub(super) async fn write<T, F>(&self, doing: &'static str, work: F) -> Result<T, MetadataError>
@@ -114,6 +123,20 @@ impl Writer {
         })
     }
 
+    /// Takes no more writes, whatever waits: it is to be treated as one that has failed.
+    pub(super) fn fail(&self) {
+        let Some(report) = self.report.upgrade() else {
+            return;
+        };
+        report.send_if_modified(|health| {
+            let running = *health == Health::Running;
+            if running {
+                *health = Health::Failed;
+            }
+            running
+        });
+    }
+
     /// Waits until the writer has failed; forever when it is closed in good order. A thread that is
     /// gone without having said so has failed too.
     pub(super) async fn failed(&self) {
@@ -150,7 +173,7 @@ struct Thread {
     connection: Connection,
     reserve: Reserve,
     jobs: mpsc::Receiver<Message>,
-    report: watch::Sender<Health>,
+    report: Arc<watch::Sender<Health>>,
     /// An estimate of the pages in the log.
     pages: u64,
 }

@@ -5,7 +5,7 @@ use rusqlite::StatementStatus;
 use crate::layout::DATABASE;
 use crate::metadata::contract::{push_tag, stored};
 use crate::metadata::sql::{Sql, Value, all};
-use crate::metadata::sqlite::connection::open_reader;
+use crate::metadata::sqlite::connection::{Mode, open_reader};
 use crate::metadata::{Metadata, blobs, manifests, referrers, repositories, room, tags, uploads};
 
 /// Every list, and the reads that pulls are made of.
@@ -72,7 +72,7 @@ async fn no_statement_is_prepared_twice() {
     let path = folder.path().join(DATABASE);
     let metadata = Metadata::open_sqlite(&path).unwrap();
     stored(&metadata, push_tag("a", "m", "v")).await;
-    let reader = open_reader(&path).unwrap();
+    let reader = open_reader(&path, Mode::Beside).unwrap();
     for statement in READS {
         for round in 0..4 {
             let mut prepared = reader.prepare_cached(statement).unwrap();
