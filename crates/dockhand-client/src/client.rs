@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dockhand_oci::{Endpoint, RepoName, Tag};
+use dockhand_oci::{Digest, Endpoint, RepoName, Tag};
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use http::Method;
 use secrecy::SecretString;
@@ -14,10 +14,14 @@ use crate::auth::Scopes;
 use crate::http::{Answer, Http, Request};
 use crate::paging::{self, Page};
 use crate::repository::Habits;
-use crate::{Connection, Driver, Error, ErrorKind, Observer, Repository, Result, Unobserved};
+use crate::{
+    Connection, Driver, Error, ErrorKind, Event, Observer, Repository, Result, Unobserved,
+};
 
 /// The longest answer to a question about the registry itself, in bytes.
 const ANSWER_MAX: u64 = 4 * 1024 * 1024;
+/// How much of a name that is none is shown, in characters: it came from somebody else.
+const SHOWN_MAX: usize = 100;
 
 /// A registry. Cloning is cheap and shares connections, tokens and what was learned of the registry.
 #[derive(Clone)]
@@ -122,7 +126,14 @@ impl Client {
         let doing = "list the repositories";
         let question = paging::Question::new(&Endpoint::Catalog, doing, Scopes::catalog(), page);
         let names = paging::entries(Arc::clone(&self.http), question);
-        let valid = names.try_filter_map(|name| async move { Ok(name.parse().ok()) });
+        let client = self.clone();
+        let valid = names.try_filter_map(move |text| {
+            let name = text.parse().ok();
+            if name.is_none() {
+                client.leave_out(&text, "repository name");
+            }
+            std::future::ready(Ok(name))
+        });
         valid.boxed()
     }
 
@@ -180,9 +191,25 @@ impl Client {
         let endpoint = Endpoint::Tags(name.clone());
         let question = paging::Question::new(&endpoint, doing, Scopes::pull(name), page);
         let texts = paging::entries(Arc::clone(&self.http), question);
-        // Some registries list digests among the tags; those are none.
-        let valid = texts.try_filter_map(|text| async move { Ok(text.parse().ok()) });
+        let client = self.clone();
+        let valid = texts.try_filter_map(move |text| {
+            let tag = text.parse().ok();
+            // Some registries list digests among the tags, which are none.
+            if tag.is_none() && text.parse::<Digest>().is_err() {
+                client.leave_out(&text, "tag");
+            }
+            std::future::ready(Ok(tag))
+        });
         valid.boxed()
+    }
+
+    /// Tells that a list of the registry has something that is no `what`.
+    fn leave_out(&self, text: &str, what: &str) {
+        let shown: String = text.chars().take(SHOWN_MAX).collect();
+        self.http.observer.event(&Event::Warning {
+            host: self.host(),
+            text: format!("left out of the list: {shown:?} is no valid {what}"),
+        });
     }
 }
 

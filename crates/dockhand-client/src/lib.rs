@@ -102,7 +102,7 @@ pub use place::{Place, Registries, Selection};
 pub use repository::{Deleted, Filter, Repository, Upload};
 pub use source::{BlobSource, ByteStream, FileSource};
 pub use store::{
-    Archive, ArchiveWriter, Directory, Layout, MANIFEST_MAX, Memory, Origin, Pruned, RawManifest,
-    Store, StoreBlob, read_small, read_verified,
+    Archive, ArchiveWriter, Directory, Entry, Layout, MANIFEST_MAX, Memory, Origin, Pruned,
+    RawManifest, Store, StoreBlob, read_small, read_verified,
 };
 pub use validate::{Problem, Validation, validate};

@@ -81,6 +81,18 @@ impl Place {
         }
     }
 
+    /// Whether it says which image of the place is meant, where there can be several.
+    #[must_use]
+    pub fn names_image(&self) -> bool {
+        match self {
+            Self::Registry(_) | Self::Directory(_) => true,
+            Self::Path(_) => false,
+            Self::Layout { image, .. }
+            | Self::OciArchive { image, .. }
+            | Self::DockerArchive { image, .. } => *image != Selection::default(),
+        }
+    }
+
     /// The same place, where what is written gets the name and tag of `image` unless it has its own: in
     /// a layout the tag, in an archive for `docker load` both.
     #[must_use]

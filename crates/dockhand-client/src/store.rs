@@ -9,6 +9,7 @@ mod catalogue;
 mod choice;
 mod dir;
 mod docker;
+mod entry;
 mod layout;
 mod memory;
 mod shelf;
@@ -26,6 +27,7 @@ pub use archive::{Archive, ArchiveWriter};
 pub(crate) use catalogue::Naming;
 pub(crate) use choice::{Form, first, form_of, named, sole};
 pub use dir::Directory;
+pub use entry::Entry;
 pub use layout::Layout;
 pub use memory::Memory;
 pub(crate) use shelf::Shelf;
@@ -150,6 +152,15 @@ pub trait Store: Debug + Send + Sync {
     /// # Errors
     /// What keeps the list from being read.
     async fn tags(&self) -> Result<Vec<Tag>>;
+
+    /// What a layout or archive lists at its top, with names and without, in its order; `None` for a place
+    /// that has tags alone, such as a registry, and for one that holds one image.
+    ///
+    /// # Errors
+    /// What keeps the list from being read.
+    async fn entries(&self) -> Result<Option<Vec<Entry>>> {
+        Ok(None)
+    }
 
     /// Whether the blob is here.
     ///

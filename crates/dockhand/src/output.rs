@@ -134,6 +134,17 @@ pub(crate) fn size(bytes: u64) -> String {
     ByteSize::b(bytes).display().iec().to_string()
 }
 
+/// Some of many names, for a message.
+pub(crate) fn some<T: std::fmt::Display>(names: &[T]) -> String {
+    const SHOWN: usize = 5;
+    let shown = names.iter().take(SHOWN).map(ToString::to_string);
+    let mut shown: Vec<String> = shown.collect();
+    if names.len() > SHOWN {
+        shown.push("…".to_owned());
+    }
+    shown.join(", ")
+}
+
 /// How many there are, with the right form of the word.
 pub(crate) fn count(number: u64, word: &str) -> String {
     match number {

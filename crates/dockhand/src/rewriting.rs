@@ -86,6 +86,8 @@ impl Target {
                 to: Arc::clone(&place.store),
                 tags: place.tags,
                 digest: place.digest,
+                left_out: Vec::new(),
+                is_part: true,
             };
             let mut report = transfer::run(session, job, &What::default(), &how).await?;
             if let Some(source) = source {

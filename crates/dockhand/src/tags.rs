@@ -4,9 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use async_trait::async_trait;
 use clap::{Args, ValueEnum};
-use dockhand_client::sync::Select;
 use dockhand_client::{ErrorKind, Result, Store};
 use dockhand_oci::{Reference, Tag};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -16,6 +14,8 @@ use semver::{Version, VersionReq};
 
 use crate::flags::duration;
 use crate::image;
+use crate::output::{count, some};
+use crate::session::Session;
 
 // No doc comment: clap would take it for the help of the command.
 #[derive(Args, Clone, Debug, Default)]
@@ -67,7 +67,22 @@ pub(crate) enum Sort {
 #[derive(Clone, Debug)]
 pub(crate) struct Chosen {
     pub tag: Tag,
+    /// What it names: the tag, or a digest where several images have the tag.
+    pub reference: Reference,
+    /// The whole name that the tag is the end of, where there is one.
+    pub name: Option<String>,
     pub created: Option<Timestamp>,
+}
+
+impl From<Tag> for Chosen {
+    fn from(tag: Tag) -> Self {
+        Self {
+            reference: Reference::Tag(tag.clone()),
+            tag,
+            name: None,
+            created: None,
+        }
+    }
 }
 
 /// What became of the tags among which was chosen.
@@ -114,31 +129,19 @@ impl Choice {
         newest_by_time || self.is_by_age() || sort == Some(Sort::Created)
     }
 
-    /// The tags that are meant among `tags`, sorted.
-    pub(crate) async fn choose(
-        &self,
-        store: &Arc<dyn Store>,
-        tags: Vec<Tag>,
-        sort: Option<Sort>,
-        lanes: usize,
-    ) -> Result<Vec<Chosen>> {
-        Ok(self.judge(store, tags, sort, lanes).await?.chosen)
-    }
-
     /// The tags that are meant among `tags`, sorted, and those of which the age is not known.
     pub(crate) async fn judge(
         &self,
         store: &Arc<dyn Store>,
-        tags: Vec<Tag>,
+        tags: Vec<Chosen>,
         sort: Option<Sort>,
         lanes: usize,
     ) -> Result<Judged> {
-        let tags = tags.into_iter().filter(|tag| self.takes_name(tag));
+        let tags = tags.into_iter().filter(|one| self.takes_name(&one.tag));
         let mut chosen: Vec<Chosen> = if self.needs_times(sort) {
-            let read = stream::iter(tags).map(|tag| async move {
-                let reference = Reference::Tag(tag.clone());
-                match image::created(store, &reference).await {
-                    Ok(created) => Ok(Some(Chosen { tag, created })),
+            let read = stream::iter(tags).map(|one| async move {
+                match image::created(store, &one.reference).await {
+                    Ok(created) => Ok(Some(Chosen { created, ..one })),
                     // It was deleted meanwhile.
                     Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
                     Err(error) => Err(error),
@@ -147,7 +150,7 @@ impl Choice {
             let read: Vec<Option<Chosen>> = read.buffered(lanes.max(1)).try_collect().await?;
             read.into_iter().flatten().collect()
         } else {
-            tags.map(|tag| Chosen { tag, created: None }).collect()
+            tags.collect()
         };
         let mut undated = Vec::new();
         if self.is_by_age() {
@@ -177,21 +180,16 @@ impl Choice {
     }
 }
 
-/// How many images are asked for their time at once.
-const LANES: usize = 16;
-
-#[async_trait]
-impl Select for Choice {
-    async fn select(&self, store: &Arc<dyn Store>, tags: Vec<Tag>) -> Result<Vec<Tag>> {
-        let tags = tags.into_iter().filter(|tag| self.reaches(tag)).collect();
-        let chosen = self.choose(store, tags, None, LANES).await?;
-        Ok(chosen.into_iter().map(|one| one.tag).collect())
+/// Says which tags an age was asked of that nobody knows.
+pub(crate) fn tell_undated(session: &Session, undated: &[Tag]) {
+    if undated.is_empty() {
+        return;
     }
-
-    /// What begins with a digest comes and goes with what it is about.
-    fn reaches(&self, tag: &Tag) -> bool {
-        self.takes_name(tag) && !is_digest_tag(tag)
-    }
+    session.note(&format!(
+        "left out, because nothing says when it was made: {} ({})",
+        some(undated),
+        count(undated.len() as u64, "tag")
+    ));
 }
 
 /// Whether what was made then is older than `age` now.
@@ -201,7 +199,7 @@ pub(crate) fn is_older(made: Timestamp, now: Timestamp, age: Duration) -> bool {
 }
 
 fn order(sort: Sort, a: &Chosen, b: &Chosen) -> Ordering {
-    let names = || a.tag.as_str().cmp(b.tag.as_str());
+    let names = || (&a.tag, &a.name).cmp(&(&b.tag, &b.name));
     match sort {
         Sort::Name => names(),
         Sort::Semver => version(&a.tag).cmp(&version(&b.tag)).then_with(names),
@@ -222,7 +220,7 @@ pub(crate) fn version(tag: &Tag) -> Option<Version> {
 }
 
 /// Whether a tag begins with a digest, as cosign writes them: `sha256-….sig`.
-fn is_digest_tag(tag: &Tag) -> bool {
+pub(crate) fn is_digest_tag(tag: &Tag) -> bool {
     let hex = ["sha256-", "sha512-"]
         .iter()
         .find_map(|start| tag.as_str().strip_prefix(start));
@@ -288,10 +286,7 @@ mod tests {
 
     #[test]
     fn versions_are_sorted_as_numbers() {
-        let mut tags = ["1.10", "latest", "1.9", "v1.9.1"].map(|text| Chosen {
-            tag: tag(text),
-            created: None,
-        });
+        let mut tags = ["1.10", "latest", "1.9", "v1.9.1"].map(|text| Chosen::from(tag(text)));
         tags.sort_by(|a, b| order(Sort::Semver, a, b));
         assert_eq!(
             tags.each_ref().map(|one| one.tag.as_str()),

@@ -73,6 +73,10 @@ pub(crate) struct Job {
     pub tags: Vec<Tag>,
     /// What is written must have this digest.
     pub digest: Option<Digest>,
+    /// What else is in the place to copy from, when one of its images was chosen here.
+    pub left_out: Vec<String>,
+    /// Whether it is a part of a larger work, which says itself what is left out.
+    pub is_part: bool,
 }
 
 impl Job {
@@ -84,6 +88,8 @@ impl Job {
             to: to.store,
             tags: to.tags,
             digest: to.digest,
+            left_out: from.left_out.clone(),
+            is_part: false,
         }
     }
 
@@ -124,6 +130,9 @@ pub(crate) struct Report {
     pub bytes_sent: u64,
     pub mounted: u64,
     pub existed: u64,
+    /// Images of the place that were not copied, because none was named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -169,6 +178,9 @@ pub(crate) async fn run(
         let reference = Reference::Digest(digest);
         whole(session, &job.to, &reference).await?;
     }
+    if !what.referrers && !job.is_part {
+        tell_referrers(session, &*job.from, &digest).await?;
+    }
     let nothing = copied.manifests == 0 && copied.blobs_sent == 0;
     Ok(Report {
         source,
@@ -181,9 +193,30 @@ pub(crate) async fn run(
         bytes_sent: copied.bytes_sent,
         mounted: copied.mounted,
         existed: copied.existed,
+        left_out: job.left_out.clone(),
         error: None,
         pinned: Some(named(&*job.to, &Reference::Digest(digest))),
     })
+}
+
+/// Says what refers to an image and was not copied. A registry would have to be asked for that, so it is not.
+async fn tell_referrers(
+    session: &Session,
+    from: &dyn Store,
+    digest: &Digest,
+) -> Result<(), Failure> {
+    if from.origin().is_some() {
+        return Ok(());
+    }
+    let referring = from.referrers(digest).await?.len() as u64;
+    if referring > 0 {
+        let many = count(referring, "referrer");
+        session.note(&format!(
+            "left out: {many} of the image in {}; --referrers copies referrers too",
+            from.name()
+        ));
+    }
+    Ok(())
 }
 
 /// Reads everything back.
@@ -234,6 +267,7 @@ async fn planned(job: Job, source: String, options: &CopyOptions) -> Result<Repo
         manifests: plan.manifests.len() as u64,
         blobs_sent: plan.blobs.len() as u64,
         bytes_sent: plan.bytes,
+        left_out: job.left_out.clone(),
         pinned: Some(named(&*job.to, &Reference::Digest(digest))),
         ..Report::default()
     })

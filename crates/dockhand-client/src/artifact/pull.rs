@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dockhand_oci::{Descriptor, Digest, LinkKind, Manifest, ManifestKind, Reference};
+use dockhand_oci::{Descriptor, Digest, LinkKind, Manifest, ManifestKind, MediaType, Reference};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::{LANES, TITLE, folder, paths};
@@ -29,10 +29,12 @@ struct Wanted {
     files: BTreeMap<PathBuf, Descriptor>,
     /// With the names that they have in their tar files.
     folders: BTreeMap<PathBuf, (Descriptor, String)>,
+    /// How many blobs have no title.
+    untitled: usize,
 }
 
 /// Writes the files of the artifact that `what` names below `folder`, each under its title, and unpacks
-/// what was pushed as a folder. Content without a title is passed over.
+/// what was pushed as a folder. Content without a title is left out, of which `observer` is told.
 ///
 /// # Errors
 /// [`ErrorKind::Unsafe`] when a title leads out of `folder`, before anything is written;
@@ -46,6 +48,16 @@ pub async fn pull(
     observer: &dyn Observer,
 ) -> Result<Vec<PathBuf>> {
     let wanted = wanted(store, store.manifest(what).await?, folder, options).await?;
+    if wanted.untitled > 0 {
+        let blobs = match wanted.untitled {
+            1 => "one blob of the artifact has no file name and is".to_owned(),
+            many => format!("{many} blobs of the artifact have no file names and are"),
+        };
+        observer.event(&Event::Warning {
+            host: store.named(what),
+            text: format!("{blobs} left out; `blob get` reads them by digest"),
+        });
+    }
     let all: BTreeSet<PathBuf> = { wanted.files.keys() }
         .chain(wanted.folders.keys())
         .cloned()
@@ -124,12 +136,14 @@ impl Wanted {
     fn add(&mut self, manifest: &Manifest, folder: &Path, options: PullOptions) -> Result<()> {
         for link in &manifest.links {
             let blob = &link.descriptor;
-            let Some(title) = blob.annotations.get(TITLE) else {
-                continue;
-            };
             if link.kind != LinkKind::Layer {
                 continue;
             }
+            let Some(title) = blob.annotations.get(TITLE) else {
+                // What stands for no content is none.
+                self.untitled += usize::from(blob.media_type != MediaType::OCI_EMPTY);
+                continue;
+            };
             let path = paths::inside(folder, title)?;
             let as_folder = folder::is_packed(blob);
             let occupied = match (options.keep_old, as_folder) {

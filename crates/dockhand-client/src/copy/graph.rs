@@ -19,7 +19,7 @@ const MANIFESTS_MAX: usize = 20_000;
 const BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// An image or artifact with all it needs.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Graph {
     /// The manifests: what is in one level lists only what is in those before it. The last has the root
     /// alone.
@@ -28,6 +28,8 @@ pub(super) struct Graph {
     pub(super) blobs: Vec<Descriptor>,
     /// How many manifests were left out because the target has them.
     pub(super) present: u64,
+    /// The layers that are not distributable, and stay where their manifests say.
+    pub(super) kept: BTreeSet<Digest>,
 }
 
 /// Reads the graph below `root`; with `skip_present` without the children that the target has, which
@@ -38,11 +40,7 @@ pub(super) async fn read(
     to: &Arc<dyn Store>,
     skip_present: bool,
 ) -> Result<Graph> {
-    let mut graph = Graph {
-        levels: Vec::new(),
-        blobs: Vec::new(),
-        present: 0,
-    };
+    let mut graph = Graph::default();
     let top = root.digest;
     let mut seen = BTreeSet::from([top]);
     let mut blobs = BTreeSet::new();
@@ -70,7 +68,9 @@ pub(super) async fn read(
                         bytes = bytes.saturating_add(descriptor.size);
                         children.push(descriptor);
                     }
-                } else if !descriptor.is_nondistributable() && blobs.insert(descriptor.digest) {
+                } else if descriptor.is_nondistributable() {
+                    graph.kept.insert(descriptor.digest);
+                } else if blobs.insert(descriptor.digest) {
                     graph.blobs.push(descriptor);
                 }
             }

@@ -21,6 +21,19 @@ const SMALL_LANES: usize = 48;
 /// How many manifests are written at once.
 const MANIFEST_LANES: usize = 16;
 
+/// Says how many layers a copy leaves where they are.
+fn tell_kept(from: &dyn Store, graph: &Graph, options: &CopyOptions) {
+    let layers = match graph.kept.len() {
+        0 => return,
+        1 => "1 layer is not distributable and was not copied".to_owned(),
+        many => format!("{many} layers are not distributable and were not copied"),
+    };
+    options.observer.event(&Event::Warning {
+        host: from.name(),
+        text: format!("{layers}: the `urls` in the manifest say where to get them"),
+    });
+}
+
 /// Moves what the target does not have of `graph`, and lets `tags` name its root there.
 pub(super) async fn graph(
     from: &Arc<dyn Store>,
@@ -32,6 +45,7 @@ pub(super) async fn graph(
     copied: &mut Copied,
 ) -> Result<()> {
     copied.existed += graph.present;
+    tell_kept(&**from, graph, options);
     let limit = from
         .lanes()
         .min(to.lanes())

@@ -120,6 +120,20 @@ impl Catalogue {
         self.manifests.iter().find(|entry| entry.digest == *digest)
     }
 
+    /// The tag of an entry, or the end of its whole name.
+    pub(super) fn tag(entry: &Descriptor) -> Option<Tag> {
+        tag_of(entry)
+    }
+
+    /// The whole name of an entry, with its tag; `None` when it has a tag alone.
+    pub(super) fn name(entry: &Descriptor) -> Option<ImageRef> {
+        let image = image_of(entry)?;
+        Some(ImageRef {
+            tag: image.tag_or_latest(),
+            ..image
+        })
+    }
+
     /// Whether the entry has a name of any kind.
     pub(super) fn is_named(&self, entry: &Descriptor) -> bool {
         named(entry)

@@ -11,7 +11,7 @@ use dockhand_oci::{Descriptor, Digest, ImageRef, LinkKind, Manifest, Reference, 
 use futures_util::StreamExt;
 
 use super::catalogue::{Catalogue, anonymous};
-use super::{MANIFEST_MAX, Origin, Pruned, RawManifest, Store, nothing_to_prune};
+use super::{Entry, MANIFEST_MAX, Origin, Pruned, RawManifest, Store, entry, nothing_to_prune};
 use crate::{BlobSource, ByteStream, Error, ErrorKind, Moved, Result, verify};
 
 /// A place that is read by a list and by digests. It is read only unless it says how to write.
@@ -122,7 +122,7 @@ impl<S: Shelf> Store for S {
     }
 
     async fn resolve(&self, reference: &Reference) -> Result<Descriptor> {
-        match entry(self, reference).await? {
+        match find_entry(self, reference).await? {
             Some(found) => Ok(found),
             None => Ok(self.manifest(reference).await?.descriptor()),
         }
@@ -130,14 +130,14 @@ impl<S: Shelf> Store for S {
 
     /// Only what the list has: content beside it may be what an interrupted copy left.
     async fn find(&self, reference: &Reference) -> Result<Option<Descriptor>> {
-        match entry(self, reference).await {
+        match find_entry(self, reference).await {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             found => found,
         }
     }
 
     async fn manifest(&self, reference: &Reference) -> Result<RawManifest> {
-        let found = entry(self, reference).await?;
+        let found = find_entry(self, reference).await?;
         match (found, reference) {
             (Some(found), _) => read_manifest(self, &found).await,
             (None, Reference::Tag(tag)) => Err(no_tag(&self.label(), tag)),
@@ -152,6 +152,13 @@ impl<S: Shelf> Store for S {
 
     async fn tags(&self) -> Result<Vec<Tag>> {
         Ok(self.catalogue().await?.tags())
+    }
+
+    async fn entries(&self) -> Result<Option<Vec<Entry>>> {
+        match self.holds_one() {
+            true => Ok(None),
+            false => entry::of(self).await.map(Some),
+        }
     }
 
     async fn has_blob(&self, blob: &Descriptor) -> Result<bool> {
@@ -226,7 +233,10 @@ impl<S: Shelf> Store for S {
 }
 
 /// What the list has for `reference`; a digest that it does not have may still be here.
-async fn entry<S: Shelf + ?Sized>(shelf: &S, reference: &Reference) -> Result<Option<Descriptor>> {
+async fn find_entry<S: Shelf + ?Sized>(
+    shelf: &S,
+    reference: &Reference,
+) -> Result<Option<Descriptor>> {
     let catalogue = shelf.catalogue().await?;
     let tag = match reference {
         Reference::Digest(digest) => return Ok(catalogue.find_digest(digest).map(anonymous)),

@@ -7,6 +7,7 @@ use dockhand_client::sizes::size_of;
 use dockhand_client::{ErrorKind, Layout, Memory, RawManifest, Store, Unobserved, validate};
 use dockhand_oci::{MediaType, Reference, Tag};
 
+use crate::peer::Watch;
 use crate::registry::{Registry, blob, bytes, image};
 use crate::repositories::attach;
 
@@ -235,4 +236,35 @@ async fn an_image_for_two_platforms_stays_for_the_one_that_is_meant() {
     assert_eq!(kept.len(), 1);
     let platform = kept[0].descriptor.platform.as_ref().unwrap();
     assert_eq!(platform.to_string(), "linux/arm/v7");
+}
+
+#[tokio::test]
+async fn layers_that_are_not_distributable_are_told() {
+    let (from, to) = (Arc::new(Memory::new()), Arc::new(Memory::new()));
+    let (config, content) = blob(MediaType::OCI_CONFIG, "{}");
+    from.put_blob(&config, Arc::new(content), None)
+        .await
+        .unwrap();
+    let (mut layer, _) = blob(
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        "far",
+    );
+    layer.urls = vec!["https://example.com/far".to_owned()];
+    let manifest = serde_json::json!({
+        "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config, "layers": [layer],
+    });
+    let manifest = RawManifest::new(MediaType::OCI_MANIFEST, manifest.to_string());
+    from.put_manifest(&manifest, &[tag("1")]).await.unwrap();
+    let watch = Arc::<Watch>::default();
+    let options = CopyOptions {
+        observer: Arc::clone(&watch) as _,
+        ..CopyOptions::default()
+    };
+    let (from, to): (Arc<dyn Store>, Arc<dyn Store>) = (from, to);
+    let what = Reference::Tag(tag("1"));
+    copy(&from, &what, &to, &[tag("1")], &options)
+        .await
+        .unwrap();
+    let told = "1 layer is not distributable and was not copied: the `urls` in the manifest say where to get them";
+    assert_eq!(watch.warnings(), [told]);
 }

@@ -4,8 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dockhand_client::copy::{CopyOptions, copy};
-use dockhand_client::{Client, Connection, Error, ErrorKind, Layout, Memory, Place, Result, Store};
-use dockhand_oci::{ImageRef, Reference};
+use dockhand_client::{
+    Client, Connection, Error, ErrorKind, Layout, Memory, Place, RawManifest, Result, Store,
+};
+use dockhand_oci::{ImageRef, MediaType, Reference};
 
 use crate::registry::{Registry, bytes, image};
 use crate::stores::by_tag;
@@ -105,6 +107,56 @@ async fn which_image_is_meant_must_be_clear() {
         absent.to_string().contains("it has 1, 2, latest"),
         "{absent}"
     );
+}
+
+#[tokio::test]
+async fn everything_that_is_listed_can_be_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("oci:{}", folder.path().display());
+    let memory = Memory::new();
+    let root = image(&memory, &[bytes(1, 10)], &["1"]).await;
+    let from: Arc<dyn Store> = Arc::new(memory);
+    for name in [":plain", ":team/a:v1", ":ghcr.io/team/b:v1"] {
+        put(&from, &format!("{text}{name}")).await;
+    }
+    let layout = Layout::open(folder.path()).await.unwrap();
+    let nameless = image(&layout, &[bytes(2, 10)], &[]).await;
+    let subject = root.descriptor();
+    let referrer = serde_json::json!({
+        "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "artifactType": "x/y",
+        "config": subject, "layers": [], "subject": subject,
+    });
+    let referrer = RawManifest::new(MediaType::OCI_MANIFEST, referrer.to_string());
+    layout.put_manifest(&referrer, &[]).await.unwrap();
+    let entries = layout.entries().await.unwrap().unwrap();
+    let shown: Vec<_> = { entries.iter() }
+        .map(|entry| (entry.to_string(), entry.digest, entry.subject))
+        .collect();
+    let expected = [
+        ("plain".to_owned(), root.digest, None),
+        ("team/a:v1".to_owned(), root.digest, None),
+        ("ghcr.io/team/b:v1".to_owned(), root.digest, None),
+        (nameless.digest.to_string(), nameless.digest, None),
+        (
+            referrer.digest.to_string(),
+            referrer.digest,
+            Some(root.digest),
+        ),
+    ];
+    assert_eq!(shown, expected);
+    for entry in &entries {
+        let sign = if entry.is_nameless() { '@' } else { ':' };
+        let (_, reference) = open(&format!("{text}{sign}{entry}")).await.unwrap();
+        let found = layout.resolve(&reference).await.unwrap();
+        assert_eq!(found.digest, entry.digest, "{entry}");
+    }
+    // A registry has tags alone, a folder of skopeo one image.
+    let registry = Registry::start().await;
+    let entries = registry.repository("app").entries().await.unwrap();
+    assert_eq!(entries, None);
+    let dir = format!("dir:{}", folder.path().join("dir").display());
+    put(&from, &dir).await;
+    assert_eq!(open(&dir).await.unwrap().0.entries().await.unwrap(), None);
 }
 
 #[tokio::test]

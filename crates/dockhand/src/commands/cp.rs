@@ -9,8 +9,8 @@ use futures_util::stream::{self, StreamExt};
 
 use crate::output;
 use crate::report::{Failure, Kind};
-use crate::session::{Session, Side, Twins, Verb, is_registry};
-use crate::tags::Choice;
+use crate::session::{Opened, Session, Side, Twins, Verb, is_registry};
+use crate::tags::{Choice, Chosen, tell_undated};
 use crate::transfer::{self, How, Job, Report, What};
 
 /// How many tags are copied at once: the blobs of each are moved in parallel already.
@@ -103,9 +103,14 @@ impl Cp {
     async fn all_jobs(&self, session: &Session) -> Result<Vec<Job>, Failure> {
         let (source, target) = self.sides(session);
         let from = session.open_all(&source, &self.source).await?;
-        let tags = from.store.tags().await?;
+        let tags = from.store.tags().await?.into_iter().map(Chosen::from);
         let lanes = session.lanes().unwrap_or(16);
-        let tags = self.choice.choose(&from.store, tags, None, lanes).await?;
+        let choice = &self.choice;
+        let judged = choice.judge(&from.store, tags.collect(), None, lanes);
+        let judged = judged.await?;
+        tell_undated(session, &judged.undated);
+        tell_nameless(session, &from, self.what.referrers).await?;
+        let tags = judged.chosen;
         let names: Vec<Tag> = tags.iter().map(|one| one.tag.clone()).collect();
         let mut jobs = Vec::new();
         for text in &self.destinations {
@@ -119,10 +124,37 @@ impl Cp {
                 to: Arc::clone(&to),
                 tags: vec![one.tag.clone()],
                 digest: None,
+                left_out: Vec::new(),
+                is_part: true,
             }));
         }
         Ok(jobs)
     }
+}
+
+/// Says what of a layout or archive no tag names, so that `--all-tags` does not reach it.
+pub(super) async fn tell_nameless(
+    session: &Session,
+    from: &Opened,
+    referrers: bool,
+) -> Result<(), Failure> {
+    let entries = from.store.entries().await?.unwrap_or_default();
+    let place = from.store.name();
+    let nameless = || entries.iter().filter(|entry| entry.is_nameless());
+    let images = nameless().filter(|entry| entry.subject.is_none());
+    let images: Vec<String> = images.map(|entry| format!("{place}@{entry}")).collect();
+    if !images.is_empty() {
+        let names = output::some(&images);
+        session.note(&format!("without a name, and left out: {names}"));
+    }
+    let referring = nameless().filter(|entry| entry.subject.is_some()).count() as u64;
+    if referring > 0 && !referrers {
+        let many = output::count(referring, "referrer");
+        session.note(&format!(
+            "left out: {many} in {place}; --referrers copies referrers too"
+        ));
+    }
+    Ok(())
 }
 
 /// What skopeo says of an index.

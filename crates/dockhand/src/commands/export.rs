@@ -73,6 +73,7 @@ impl Verb for Export {
         }
         let opened = session.open(&self.image).await?;
         let image = select(&*opened.store, &opened.reference, self.platform.as_ref()).await?;
+        self.tell_platform(session, &opened, &image).await?;
         if stream {
             session.progress().clear();
             let limits = self.limits(Limits::default());
@@ -98,6 +99,27 @@ fn told(files: u64, bytes: u64) -> String {
 }
 
 impl Export {
+    /// Says which image of an index was chosen, unless that was asked for.
+    async fn tell_platform(
+        &self,
+        session: &Session,
+        opened: &Opened,
+        image: &Image,
+    ) -> Result<(), Failure> {
+        if self.platform.is_some() {
+            return Ok(());
+        }
+        let named = opened.store.find(&opened.reference).await?;
+        if named.is_some_and(|named| named.digest != image.manifest.digest) {
+            session.note(&format!(
+                "{} is an index: this is its image for {}, --platform chooses another",
+                opened.name(),
+                image.platform
+            ));
+        }
+        Ok(())
+    }
+
     fn limits(&self, default: Limits) -> Limits {
         Limits {
             entries: self.max_files.unwrap_or(default.entries),

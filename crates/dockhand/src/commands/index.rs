@@ -210,6 +210,8 @@ async fn fill(
             to: Arc::clone(to),
             tags: Vec::new(),
             digest: None,
+            left_out: Vec::new(),
+            is_part: true,
         };
         let copied = transfer::run(session, job, &What::default(), &How::default()).await?;
         session.note(&format!("listed {name}, {}", moved(&copied)));

@@ -1,25 +1,26 @@
 //! `dockhand ls`: the tags of a repository, those that are wanted.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use clap::Args;
-use dockhand_client::{ErrorKind, Page, Store};
-use dockhand_oci::{Descriptor, Digest, Reference, Tag};
+use dockhand_client::{Entry, ErrorKind, Page, Store};
+use dockhand_oci::{Descriptor, Digest, ImageRef, Reference, Tag};
 use futures_util::{StreamExt, TryStreamExt};
 use serde::Serialize;
 
 use crate::image;
-use crate::output::{self, count, size, table};
+use crate::output::{self, size, some, table};
 use crate::report::Failure;
 use crate::session::{Opened, Session, Side, Verb, named};
-use crate::tags::{Choice, Sort};
+use crate::tags::{Choice, Chosen, Sort, tell_undated};
 
 /// How many tags are asked about at once, unless --jobs says otherwise.
 const LANES: usize = 32;
 
 /// List the tags of a repository
 ///
-/// The whole list is read, page by page, and each tag is shown once. Filters by age, and --newest without
+/// The whole list is read, page by page, and each tag is shown once; of a layout or archive each name, in full
+/// where it has more than a tag. Filters by age, and --newest without
 /// --semver, read the config of every image that they judge.
 #[derive(Args, Clone, Debug)]
 #[command(visible_aliases = ["list-tags", "tags"])]
@@ -60,6 +61,9 @@ pub(crate) struct Ls {
 #[serde(rename_all = "camelCase")]
 struct Row {
     tag: Tag,
+    /// The whole name, in a layout or archive that has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     reference: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<Digest>,
@@ -112,10 +116,10 @@ impl Ls {
     }
 
     fn shown(&self, row: &Row) -> String {
-        if self.full_ref {
-            row.reference.clone()
-        } else {
-            row.tag.to_string()
+        match &row.name {
+            _ if self.full_ref => row.reference.clone(),
+            Some(name) => name.clone(),
+            None => row.tag.to_string(),
         }
     }
 
@@ -161,22 +165,32 @@ impl Ls {
         Ok(out.flush()?)
     }
 
+    /// All tags of the place, with whole names where it has such.
+    async fn all(&self, session: &Session, opened: &Opened) -> Result<Vec<Chosen>, Failure> {
+        if let Some(repository) = &opened.repository {
+            let tags: Vec<Tag> = repository.tags_paged(self.page()).try_collect().await?;
+            return Ok(tags.into_iter().map(Chosen::from).collect());
+        }
+        Ok(match opened.store.entries().await? {
+            Some(entries) => names(session, &opened.store.name(), entries),
+            None => { opened.store.tags().await?.into_iter() }
+                .map(Chosen::from)
+                .collect(),
+        })
+    }
+
     async fn rows(&self, session: &Session, opened: &Opened) -> Result<Vec<Row>, Failure> {
         let lanes = session.lanes().unwrap_or(LANES);
-        let mut tags: Vec<Tag> = match &opened.repository {
-            Some(repository) => repository.tags_paged(self.page()).try_collect().await?,
-            None => opened.store.tags().await?,
-        };
-        let mut found = BTreeMap::new();
+        let mut tags = self.all(session, opened).await?;
+        let mut found = HashMap::new();
         if self.digests || self.digest.is_some() {
-            tags.retain(|tag| self.choice.takes_name(tag));
+            tags.retain(|one| self.choice.takes_name(&one.tag));
             found = digests(opened, &tags, self.digests, lanes).await?;
         }
         if let Some(wanted) = &self.digest {
-            tags.retain(|tag| {
-                found
-                    .get(tag)
-                    .is_some_and(|one| one.descriptor.digest == *wanted)
+            tags.retain(|one| {
+                { found.get(&one.reference) }
+                    .is_some_and(|found| found.descriptor.digest == *wanted)
             });
         }
         let judged = self
@@ -186,11 +200,16 @@ impl Ls {
         tell_undated(session, &judged.undated);
         let mut rows: Vec<Row> = { judged.chosen.into_iter() }
             .map(|one| {
-                let found = found.get(&one.tag);
+                let found = found.get(&one.reference);
                 let descriptor = found.map(|found| &found.descriptor);
+                let reference = match &one.name {
+                    Some(name) => format!("{}:{name}", opened.store.name()),
+                    None => named(&*opened.store, &Reference::Tag(one.tag.clone())),
+                };
                 Row {
                     kind: found.and_then(|found| found.kind.clone()),
-                    reference: named(&*opened.store, &Reference::Tag(one.tag.clone())),
+                    name: one.name,
+                    reference,
                     digest: descriptor.map(|found| found.digest),
                     media_type: descriptor.map(|found| found.media_type.clone()),
                     size: descriptor.map(|found| found.size),
@@ -207,22 +226,28 @@ impl Ls {
     }
 }
 
-/// Says which tags an age was asked of that nobody knows.
-fn tell_undated(session: &Session, undated: &[Tag]) {
-    const SHOWN: usize = 5;
-    if undated.is_empty() {
-        return;
+/// The names of a layout or archive; those of images without one are told.
+fn names(session: &Session, place: &str, entries: Vec<Entry>) -> Vec<Chosen> {
+    let (nameless, named): (Vec<_>, Vec<_>) = entries.into_iter().partition(Entry::is_nameless);
+    // What refers to an image belongs to it, and has no name as a rule.
+    let images = nameless.iter().filter(|entry| entry.subject.is_none());
+    let images: Vec<String> = images.map(|entry| format!("{place}@{entry}")).collect();
+    if !images.is_empty() {
+        session.note(&format!(
+            "without a name, and not listed: {}",
+            some(&images)
+        ));
     }
-    let names: Vec<&str> = undated.iter().take(SHOWN).map(Tag::as_str).collect();
-    let more = match undated.len() > SHOWN {
-        true => ", …",
-        false => "",
-    };
-    session.note(&format!(
-        "left out, because nothing says when it was made: {}{more} ({})",
-        names.join(", "),
-        count(undated.len() as u64, "tag")
-    ));
+    let names = named.into_iter().filter_map(|entry| {
+        let name = entry.name.as_ref().map(ImageRef::familiar);
+        Some(Chosen {
+            tag: entry.tag?,
+            reference: Reference::Digest(entry.digest),
+            name,
+            created: None,
+        })
+    });
+    names.collect()
 }
 
 /// What a tag names.
@@ -235,14 +260,14 @@ struct Found {
 /// out.
 async fn digests(
     opened: &Opened,
-    tags: &[Tag],
+    tags: &[Chosen],
     kinds: bool,
     lanes: usize,
-) -> Result<BTreeMap<Tag, Found>, Failure> {
+) -> Result<HashMap<Reference, Found>, Failure> {
     let kinds = kinds && !counts_pulls(opened);
-    let asked = futures_util::stream::iter(tags).map(|tag| async move {
-        match look(&*opened.store, &Reference::Tag(tag.clone()), kinds).await {
-            Ok(found) => Ok(Some((tag.clone(), found))),
+    let asked = futures_util::stream::iter(tags).map(|one| async move {
+        match look(&*opened.store, &one.reference, kinds).await {
+            Ok(found) => Ok(Some((one.reference.clone(), found))),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

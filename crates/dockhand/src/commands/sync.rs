@@ -1,10 +1,11 @@
 //! `dockhand sync`: repositories that are to be the same as others.
 
 mod file;
+mod left_out;
 mod registry;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::Args;
@@ -22,6 +23,7 @@ use crate::session::{Replace, Session, Twins, Verb};
 use crate::tags::Choice;
 use crate::transfer::What;
 use file::Entry;
+use left_out::{Counted, LeftOut};
 
 /// Bring repositories to the state of others: copy what is new, leave what is the same
 ///
@@ -67,6 +69,8 @@ pub(crate) struct Sync {
 struct Answer {
     copies: Vec<Copy>,
     deleted: Vec<String>,
+    #[serde(skip_serializing_if = "LeftOut::is_empty")]
+    left_out: LeftOut,
     dry_run: bool,
 }
 
@@ -103,9 +107,10 @@ impl Verb for Sync {
 impl Sync {
     /// Brings everything to the same state, once.
     async fn once(&self, session: &Session) -> Result<(), Failure> {
+        let left_out = Arc::<Mutex<LeftOut>>::default();
         let mut jobs = Vec::new();
         for entry in self.entries(session).await? {
-            jobs.push(self.job(session, entry).await?);
+            jobs.push(self.job(session, entry, &left_out).await?);
         }
         let options = SyncOptions {
             max_delete: self.max_delete,
@@ -117,6 +122,10 @@ impl Sync {
         let many = synced.steps.len();
         let mut answer = Answer {
             dry_run: self.dry_run,
+            left_out: left_out
+                .lock()
+                .map(|found| found.clone())
+                .unwrap_or_default(),
             ..Answer::default()
         };
         let mut failures = Vec::new();
@@ -134,6 +143,7 @@ impl Sync {
             done("unchanged"),
             count(answer.deleted.len() as u64, "tag"),
         ));
+        answer.left_out.tell(session);
         session.answer(&answer, |out, answer| {
             for copy in answer.copies.iter().filter(|one| one.outcome == "copied") {
                 for target in &copy.targets {
@@ -198,7 +208,12 @@ impl Sync {
     }
 
     /// What is to be done for an entry.
-    async fn job(&self, session: &Session, entry: Entry) -> Result<Job, Failure> {
+    async fn job(
+        &self,
+        session: &Session,
+        entry: Entry,
+        left_out: &Arc<Mutex<LeftOut>>,
+    ) -> Result<Job, Failure> {
         let both = &session.flags.access;
         let (source, target) = (self.twins.source(both), self.twins.target(both));
         let prune = entry.prune || self.prune;
@@ -227,10 +242,16 @@ impl Sync {
             (from.store, to.store, Which::Image(from.reference, tags))
         } else {
             let from = session.open_all(&source, &entry.source).await?;
+            super::cp::tell_nameless(session, &from, entry.referrers).await?;
             let to = session
                 .open_target(&target, &entry.target, &[], Replace::Same)
                 .await?;
-            (from.store, to.store, Which::Tags(Arc::new(entry.choice)))
+            let choice = Counted {
+                choice: entry.choice,
+                digest_tags: entry.digest_tags,
+                left_out: Arc::clone(left_out),
+            };
+            (from.store, to.store, Which::Tags(Arc::new(choice)))
         };
         Ok(Job {
             from,

@@ -8,6 +8,7 @@ use dockhand_oci::{Digest, ImageRef, Reference, Tag};
 
 use super::misread::misread;
 use super::replace::{self, Replace};
+use crate::output::some;
 use crate::report::{Failure, Kind};
 use crate::session::{Session, Side};
 
@@ -22,6 +23,8 @@ pub(crate) struct Opened {
     pub reference: Reference,
     /// The reference in full, of a registry.
     pub image: Option<ImageRef>,
+    /// What else a layout or archive has, when it was not said which image is meant.
+    pub left_out: Vec<String>,
 }
 
 impl Opened {
@@ -118,7 +121,23 @@ impl Session {
 
     /// Opens a place on one side of a copy to read the image in it.
     pub(crate) async fn open_on(&self, side: &Side, text: &str) -> Result<Opened, Failure> {
-        open(&self.meant(side, text)?).await
+        let opened = open(&self.meant(side, text)?).await?;
+        self.tell_left_out(&opened);
+        Ok(opened)
+    }
+
+    /// Says what else is in a place of which one image was chosen.
+    fn tell_left_out(&self, opened: &Opened) {
+        let many = match opened.left_out.len() {
+            0 => return,
+            1 => "another image, which is".to_owned(),
+            many => format!("{many} other images, which are"),
+        };
+        let place = opened.store.name();
+        self.note(&format!(
+            "{place} has {many} left out: {}; choose one with {place}:NAME or {place}@DIGEST",
+            some(&opened.left_out)
+        ));
     }
 
     /// Opens a folder or file, whatever it looks like, or a place by its name.
@@ -132,11 +151,13 @@ impl Session {
         if place.image_ref().is_some() {
             return Err(Error::io(text, std::io::ErrorKind::NotFound.into()).into());
         }
-        open(&Meant {
+        let opened = open(&Meant {
             place,
             client: None,
         })
-        .await
+        .await?;
+        self.tell_left_out(&opened);
+        Ok(opened)
     }
 
     /// Opens a place to read whatever is in it: of a registry a repository, which has neither tag nor
@@ -150,6 +171,7 @@ impl Session {
             repository: meant.repository(),
             reference: Reference::Tag(Tag::latest()),
             image: meant.place.image_ref().cloned(),
+            left_out: Vec::new(),
         })
     }
 
@@ -239,12 +261,27 @@ impl Session {
 
 async fn open(meant: &Meant) -> Result<Opened, Failure> {
     let (store, reference) = meant.place.open(&meant.registries()).await?;
+    let left_out = match meant.place.names_image() {
+        true => Vec::new(),
+        false => others(&*store, &reference).await?,
+    };
     Ok(Opened {
         store,
         repository: meant.repository(),
         reference,
         image: meant.place.image_ref().cloned(),
+        left_out,
     })
+}
+
+/// The images of a layout or archive beside the one that `chosen` names, but for what refers to others.
+async fn others(store: &dyn Store, chosen: &Reference) -> Result<Vec<String>, Failure> {
+    let entries = store.entries().await?.unwrap_or_default();
+    let others = entries.iter().filter(|entry| match chosen {
+        Reference::Digest(digest) => entry.digest != *digest && entry.subject.is_none(),
+        Reference::Tag(_) => false,
+    });
+    Ok(others.map(ToString::to_string).collect())
 }
 
 fn refuse_image(meant: &Meant, text: &str) -> Result<(), Failure> {

@@ -14,6 +14,7 @@ mod fingers;
 mod folders;
 mod helping;
 mod images;
+mod leaving_out;
 mod listing;
 mod login;
 mod looking;
