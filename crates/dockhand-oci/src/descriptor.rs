@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{Digest, MediaType, Platform};
@@ -65,6 +67,34 @@ impl Descriptor {
         }
     }
 
+    /// Checks that `data`, if there is any, is the content that this describes: a client may use it
+    /// instead of fetching the content.
+    /// <https://github.com/opencontainers/image-spec/blob/main/descriptor.md#embedded-content>
+    ///
+    /// # Errors
+    /// [`DataError`] names the descriptor.
+    pub fn verify_data(&self) -> Result<(), DataError> {
+        let (Some(data), digest) = (&self.data, self.digest) else {
+            return Ok(());
+        };
+        let bytes = STANDARD.decode(data);
+        let bytes = bytes.map_err(|_| DataError::Encoding(digest))?;
+        if bytes.len() as u64 != self.size {
+            let (size, found) = (self.size, bytes.len());
+            return Err(DataError::Size {
+                digest,
+                size,
+                found,
+            });
+        }
+        let found = digest.algorithm().digest(&bytes);
+        if found == digest {
+            Ok(())
+        } else {
+            Err(DataError::Digest { digest, found })
+        }
+    }
+
     /// Whether this is a layer that registries need not hold: clients do not push it but leave it
     /// where its `urls` say (Windows base layers).
     #[must_use]
@@ -78,6 +108,32 @@ impl Descriptor {
         .iter()
         .any(|name| self.media_type.eq_ignore_ascii_case(name))
     }
+}
+
+/// The `data` of a descriptor is not the content that the descriptor describes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DataError {
+    /// It is not base64.
+    #[error("{0} is not base64")]
+    Encoding(Digest),
+    /// It has another length than the descriptor gives.
+    #[error("{digest} has {found} bytes, but its descriptor gives {size}")]
+    Size {
+        /// The described content.
+        digest: Digest,
+        /// The length that the descriptor gives.
+        size: u64,
+        /// The length of the data.
+        found: usize,
+    },
+    /// It has another digest.
+    #[error("{digest} has the digest {found}")]
+    Digest {
+        /// The described content.
+        digest: Digest,
+        /// The digest of the data.
+        found: Digest,
+    },
 }
 
 /// Reads a size: a whole number from 0 to `i64::MAX`.

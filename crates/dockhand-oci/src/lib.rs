@@ -79,7 +79,7 @@ mod platform;
 mod range;
 mod reference;
 
-pub use descriptor::Descriptor;
+pub use descriptor::{DataError, Descriptor};
 pub use digest::{Algorithm, Digest, DigestError, Hasher, Mismatch, Verified};
 pub use endpoint::{Endpoint, EndpointError, PATH_MAX, UploadId, UploadIdError};
 pub use error::{ErrorBody, ErrorCode, ErrorInfo};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dockhand_oci::{
-    Digest, ErrorCode, ManifestError, Mismatch, Reference, RepoName, Tag, UploadId,
+    DataError, Digest, ErrorCode, ManifestError, Mismatch, Reference, RepoName, Tag, UploadId,
 };
 
 use crate::blob_store::StoreError;
@@ -42,6 +42,21 @@ pub enum Error {
     /// A manifest names content that the repository does not have.
     #[error("the manifest names content that this repository does not have; push it first")]
     ManifestBlobUnknown(Vec<Digest>),
+    /// A manifest gives a size that is not that of the content which the repository has.
+    #[error(
+        "the manifest gives {digest} a size of {declared} bytes, but the content has {stored}; push the manifest again with the right size"
+    )]
+    DescriptorSize {
+        /// The content.
+        digest: Digest,
+        /// What the manifest gives.
+        declared: u64,
+        /// What the repository has.
+        stored: u64,
+    },
+    /// A descriptor embeds content that is not what it describes.
+    #[error("the manifest is not valid: the `data` of {0}")]
+    DescriptorData(#[from] DataError),
     /// The document is not a manifest.
     #[error("the manifest is not valid: {0}")]
     ManifestInvalid(#[from] ManifestError),
@@ -159,7 +174,9 @@ impl Error {
             Self::BlobTooLarge { .. } => (Code::SizeInvalid, 413),
             Self::ManifestUnknown(_) | Self::TagUnknown(_) => (Code::ManifestUnknown, 404),
             Self::ManifestBlobUnknown(_) => (Code::ManifestBlobUnknown, 400),
-            Self::ManifestInvalid(_) => (Code::ManifestInvalid, 400),
+            Self::ManifestInvalid(_) | Self::DescriptorSize { .. } | Self::DescriptorData(_) => {
+                (Code::ManifestInvalid, 400)
+            }
             // https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests
             Self::ManifestTooLarge { .. } => (Code::ManifestInvalid, 413),
             Self::TooManyTags { .. } => (Code::TagInvalid, 414),

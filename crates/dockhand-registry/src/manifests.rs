@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use dockhand_oci::{
-    Algorithm, Digest, LinkKind, Manifest, ManifestKind, ManifestLink, MediaType, Reference,
-    RepoName, Tag, Verified,
+    Algorithm, Descriptor, Digest, LinkKind, Manifest, ManifestKind, ManifestLink, MediaType,
+    Reference, RepoName, Tag, Verified,
 };
 
 use crate::error::Error;
@@ -72,6 +72,10 @@ impl Registry {
         }
         let (proof, tags) = self.name(&push)?;
         let manifest = Manifest::parse(push.media_type.as_ref(), &push.bytes)?;
+        let descriptors = manifest.links.iter().map(|link| &link.descriptor);
+        descriptors
+            .chain(&manifest.subject)
+            .try_for_each(Descriptor::verify_data)?;
         let digest = *proof.digest();
         let subject = manifest.subject.as_ref().map(|subject| subject.digest);
         let put = ManifestPut {
@@ -84,6 +88,7 @@ impl Registry {
             links: manifest.links.iter().map(edge).collect(),
             fallback: fallback(manifest.kind, &manifest.links),
             links_must_exist: !self.settings.sparse,
+            sizes_must_match: self.settings.check_sizes,
             bytes: push.bytes,
             tags: tags.clone(),
             only_if: push.only_if,
@@ -96,6 +101,15 @@ impl Registry {
                 tags,
             }),
             Put::Missing(missing) => Err(Error::ManifestBlobUnknown(missing)),
+            Put::SizeMismatch {
+                digest,
+                declared,
+                stored,
+            } => Err(Error::DescriptorSize {
+                digest,
+                declared,
+                stored,
+            }),
             Put::PreconditionFailed { current } => Err(Error::PreconditionFailed { current }),
         }
     }
@@ -148,16 +162,20 @@ impl Registry {
     }
 }
 
-/// A link as the metadata keeps it. Content that may lie elsewhere need not be here.
+/// A link as the metadata keeps it. A layer may be missing only if clients can fetch it elsewhere, which
+/// they do for a non-distributable type with a URL and for nothing else.
 /// <https://github.com/opencontainers/image-spec/blob/main/layer.md#non-distributable-layers>
 fn edge(link: &ManifestLink) -> Edge {
     let descriptor = &link.descriptor;
-    let elsewhere = !descriptor.urls.is_empty() || descriptor.is_nondistributable();
-    let required = !(elsewhere && link.kind == LinkKind::Layer);
+    let is_url = |url: &String| url.starts_with("https://") || url.starts_with("http://");
+    let is_elsewhere = link.kind == LinkKind::Layer
+        && descriptor.is_nondistributable()
+        && descriptor.urls.iter().any(is_url);
     Edge {
         kind: link.kind,
         digest: descriptor.digest,
-        required,
+        size: descriptor.size,
+        required: !is_elsewhere,
     }
 }
 

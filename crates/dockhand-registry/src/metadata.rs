@@ -17,6 +17,7 @@ mod codec;
 mod dialect;
 mod engine;
 mod error;
+mod links;
 mod manifests;
 mod probe;
 mod put;

@@ -37,6 +37,8 @@ pub struct Settings {
     pub read_only: bool,
     /// Whether a manifest may name content that the repository does not have.
     pub sparse: bool,
+    /// Whether the size in a descriptor must be that of the content, where the repository has it.
+    pub check_sizes: bool,
 }
 
 impl Default for Settings {
@@ -56,6 +58,7 @@ impl Default for Settings {
             delete: true,
             read_only: false,
             sparse: false,
+            check_sizes: true,
         }
     }
 }

@@ -179,6 +179,9 @@ section! {
         /// Whether a manifest may name content that its repository does not have. Off, so that what
         /// was pushed can be pulled.
         sparse: bool = false;
+        /// Whether the size in a descriptor must be that of the stored content. On, because container
+        /// engines refuse to pull an image with a wrong size.
+        check_sizes: bool = true;
         /// Smallest chunk that clients are asked to send in a chunked upload (`OCI-Chunk-Min-Length`).
         /// Not sent when 0, because a file system takes any.
         chunk_min_length: Size = Size(0);

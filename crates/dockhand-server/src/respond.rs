@@ -122,6 +122,14 @@ fn infos(error: &Error) -> Vec<ErrorInfo> {
                 info(message, json!({ "digest": digest }))
             })
             .collect(),
+        Error::Registry(registry::Error::DescriptorSize {
+            digest,
+            declared,
+            stored,
+        }) => {
+            let detail = json!({ "digest": digest, "declared": declared, "stored": stored });
+            vec![info(error.to_string(), detail)]
+        }
         Error::Registry(registry::Error::BlobUnknown(digest)) => {
             vec![info(error.to_string(), json!({ "digest": digest }))]
         }

@@ -57,6 +57,7 @@ fn settings(config: &Config) -> Settings {
         delete: storage.delete,
         read_only: storage.readonly,
         sparse: storage.sparse,
+        check_sizes: storage.check_sizes,
     }
 }
 

@@ -23,7 +23,7 @@ const ANY: &str = "SELECT 1 FROM blob WHERE state = 1 LIMIT 1";
 const LIVE: &str =
     "SELECT generation, key, size FROM blob WHERE digest = ?1 AND state = 1 /* FOR SHARE */";
 
-const LINKED: &str = "SELECT 1 FROM repository_blob l
+const LINKED: &str = "SELECT b.size FROM repository_blob l
     JOIN blob b ON b.digest = l.digest AND b.state = 1
     WHERE l.repository = ?1 AND l.digest = ?2 /* FOR SHARE */";
 
@@ -86,9 +86,15 @@ pub(super) fn find(
     })
 }
 
-/// Whether the repository has the blob.
-pub(super) fn linked(sql: &mut dyn Sql, repository: i64, key: &DigestKey) -> Result<bool, DbError> {
-    exists(sql, LINKED, &[Value::Int(repository), key.value()])
+/// The size of a blob that the repository has.
+pub(super) fn linked(
+    sql: &mut dyn Sql,
+    repository: i64,
+    key: &DigestKey,
+) -> Result<Option<u64>, DbError> {
+    first(sql, LINKED, &[Value::Int(repository), key.value()], |row| {
+        unsigned(row.int(0)?)
+    })
 }
 
 fn link(sql: &mut dyn Sql, repository: i64, key: &DigestKey, now: i64) -> Result<(), DbError> {
@@ -176,7 +182,7 @@ pub(super) fn mount(
     let key = DigestKey::new(digest);
     let has = match from {
         Some(from) => match repositories::find(sql, from)? {
-            Some(from) => linked(sql, from, &key)?,
+            Some(from) => linked(sql, from, &key)?.is_some(),
             None => false,
         },
         None => live(sql, &key)?.is_some() && exists(sql, LINKED_ANYWHERE, &[key.value()])?,
@@ -198,7 +204,7 @@ pub(super) fn delete(
         return Ok(BlobDeleted::Unknown);
     };
     let key = DigestKey::new(blob);
-    if !linked(sql, repository, &key)? {
+    if linked(sql, repository, &key)?.is_none() {
         return Ok(BlobDeleted::Unknown);
     }
     let params = [

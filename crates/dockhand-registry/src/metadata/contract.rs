@@ -77,6 +77,7 @@ fn push(name: &str, content: &str) -> ManifestPut {
         fallback: Vec::new(),
         only_if: Precondition::None,
         links_must_exist: true,
+        sizes_must_match: true,
         now: at(0),
     }
 }
@@ -100,6 +101,7 @@ fn layer(content: &str) -> Edge {
     Edge {
         kind: LinkKind::Layer,
         digest: digest(content),
+        size: content.len() as u64,
         required: true,
     }
 }
@@ -108,6 +110,7 @@ fn child(content: &str) -> Edge {
     Edge {
         kind: LinkKind::Manifest,
         digest: digest(content),
+        size: content.len() as u64,
         required: true,
     }
 }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use dockhand_oci::{Digest, Reference, RepoName};
 
-use super::codec::{DigestKey, digest, time};
+use super::codec::{DigestKey, digest, time, unsigned};
 use super::records::{Deleted, ManifestRow, Precondition};
 use super::sql::{DbError, Row, Sql, Value, first};
 use super::{referrers, repositories, tags};
@@ -20,6 +20,8 @@ pub(super) const BY_DIGEST: &str = "SELECT m.digest, m.media_type, m.bytes FROM 
     WHERE r.name = ?1";
 
 const ID: &str = "SELECT id FROM manifest WHERE repository = ?1 AND digest = ?2";
+
+const SIZE: &str = "SELECT size FROM manifest WHERE repository = ?1 AND digest = ?2";
 
 const SUBJECT: &str = "SELECT subject FROM manifest WHERE id = ?1";
 
@@ -58,6 +60,17 @@ pub(super) fn id(
 ) -> Result<Option<i64>, DbError> {
     first(sql, ID, &[Value::Int(repository), key.value()], |row| {
         row.int(0)
+    })
+}
+
+/// The size of a manifest that the repository has.
+pub(super) fn size(
+    sql: &mut dyn Sql,
+    repository: i64,
+    key: &DigestKey,
+) -> Result<Option<u64>, DbError> {
+    first(sql, SIZE, &[Value::Int(repository), key.value()], |row| {
+        unsigned(row.int(0)?)
     })
 }
 

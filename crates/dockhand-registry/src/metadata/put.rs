@@ -1,13 +1,11 @@
 //! The push of a manifest: document, links, referrer, tags and history, all or nothing.
 
-use std::collections::BTreeSet;
-
-use dockhand_oci::{Digest, LinkKind};
+use dockhand_oci::Digest;
 
 use super::codec::{DigestKey, key_value, link_kind, number, text_value, time};
-use super::records::{Edge, ManifestPut, Precondition, Put};
+use super::records::{ManifestPut, Precondition, Put};
 use super::sql::{DbError, Sql, Value};
-use super::{blobs, manifests, referrers, repositories, tags};
+use super::{links, manifests, referrers, repositories, tags};
 
 const INSERT: &str = "INSERT INTO manifest
     (repository, digest, media_type, size, artifact_type, subject, created, bytes)
@@ -26,9 +24,8 @@ pub(super) fn put(sql: &mut dyn Sql, put: &ManifestPut) -> Result<Put, DbError> 
             if !put.only_if.holds(None) {
                 return Ok(Put::PreconditionFailed { current: None });
             }
-            let missing = missing(sql, None, put)?;
-            if !missing.is_empty() {
-                return Ok(Put::Missing(missing));
+            if let Some(refused) = links::check(sql, None, put)? {
+                return Ok(refused);
             }
             repositories::ensure(sql, &put.repo, now)?
         }
@@ -38,9 +35,8 @@ pub(super) fn put(sql: &mut dyn Sql, put: &ManifestPut) -> Result<Put, DbError> 
     if let Some(refused) = precondition(sql, repository, put, present.is_some())? {
         return Ok(refused);
     }
-    let missing = missing(sql, Some(repository), put)?;
-    if !missing.is_empty() {
-        return Ok(Put::Missing(missing));
+    if let Some(refused) = links::check(sql, Some(repository), put)? {
+        return Ok(refused);
     }
     let manifest = match present {
         Some(manifest) => manifest,
@@ -80,37 +76,6 @@ fn precondition(
         }
     }
     Ok(None)
-}
-
-/// The required links that the repository lacks, in the order of the document. They are looked up in
-/// the order of their digests, so that two pushes never lock rows crosswise.
-fn missing(
-    sql: &mut dyn Sql,
-    repository: Option<i64>,
-    put: &ManifestPut,
-) -> Result<Vec<Digest>, DbError> {
-    if !put.links_must_exist {
-        return Ok(Vec::new());
-    }
-    let place = |link: &Edge| (link.kind == LinkKind::Manifest, link.digest);
-    let required = put.links.iter().filter(|link| link.required);
-    let wanted: BTreeSet<(bool, Digest)> = required.clone().map(place).collect();
-    let mut lacking = BTreeSet::new();
-    for (manifest, digest) in wanted {
-        let key = DigestKey::new(&digest);
-        let there = match repository {
-            None => false,
-            Some(repository) if manifest => manifests::id(sql, repository, &key)?.is_some(),
-            Some(repository) => blobs::linked(sql, repository, &key)?,
-        };
-        if !there {
-            lacking.insert((manifest, digest));
-        }
-    }
-    Ok(required
-        .filter(|link| lacking.remove(&place(link)))
-        .map(|link| link.digest)
-        .collect())
 }
 
 /// Adds a manifest that the repository did not have, with its links and its word as a referrer.

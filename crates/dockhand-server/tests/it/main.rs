@@ -6,6 +6,8 @@ mod bad_input;
 mod blobs;
 mod conditions;
 mod connections;
+mod descriptors;
+mod early_answers;
 mod expectations;
 mod files;
 mod heads;

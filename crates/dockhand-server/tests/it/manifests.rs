@@ -242,8 +242,13 @@ async fn the_referrers_tag_counts_too() {
     let old = server
         .push_image("app", "old-signature", b"signature")
         .await;
+    let size = server
+        .get(&format!("/v2/app/manifests/{old}"))
+        .await
+        .body
+        .len();
     let index = format!(
-        r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{{"mediaType":"{OCI_MANIFEST}","digest":"{old}","size":7,"artifactType":"a/old"}}]}}"#
+        r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{{"mediaType":"{OCI_MANIFEST}","digest":"{old}","size":{size},"artifactType":"a/old"}}]}}"#
     );
     let tag = subject.to_string().replace(':', "-");
     server.push_manifest("app", &tag, OCI_INDEX, &index).await;

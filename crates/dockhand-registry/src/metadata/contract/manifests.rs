@@ -87,6 +87,42 @@ pub(in crate::metadata) async fn need_what_they_link(m: &Metadata) {
     );
 }
 
+pub(in crate::metadata) async fn give_the_sizes_of_what_they_link(m: &Metadata) {
+    first_blob(m, "a", "here").await;
+    stored(m, push("a", "child")).await;
+    let wrong = |link: Edge| ManifestPut {
+        links: vec![layer("here"), Edge { size: 77, ..link }],
+        ..push_tag("a", "m", "v1")
+    };
+    for (link, content) in [(layer("here"), "here"), (child("child"), "child")] {
+        let refused = Put::SizeMismatch {
+            digest: digest(content),
+            declared: 77,
+            stored: content.len() as u64,
+        };
+        // Content that may be missing has to have the right size where it is not.
+        for required in [true, false] {
+            let put = wrong(Edge { required, ..link });
+            assert_eq!(m.put_manifest(put).await.unwrap(), refused);
+        }
+        let sparse = ManifestPut {
+            links_must_exist: false,
+            ..wrong(link)
+        };
+        assert_eq!(m.put_manifest(sparse).await.unwrap(), refused);
+    }
+    let absent = Edge {
+        required: false,
+        ..layer("absent")
+    };
+    assert!(stored(m, wrong(absent)).await, "nothing to compare with");
+    let unchecked = ManifestPut {
+        sizes_must_match: false,
+        ..wrong(layer("here"))
+    };
+    assert!(!stored(m, unchecked).await, "stored before");
+}
+
 pub(in crate::metadata) async fn make_repositories_known(m: &Metadata) {
     assert_eq!(tags_of(m, "a").await, None);
     stored(m, push("a", "one")).await;

@@ -33,7 +33,7 @@ async fn swap(m: Arc<Metadata>, writer: usize) -> (Digest, Digest) {
         match m.put_manifest(put).await.unwrap() {
             Put::Stored { .. } => return (seen, digest(&own)),
             Put::PreconditionFailed { current } => assert_ne!(current, Some(seen)),
-            Put::Missing(missing) => panic!("{missing:?}"),
+            refused => panic!("{refused:?}"),
         }
     }
 }
@@ -87,7 +87,7 @@ pub(in crate::metadata) async fn one_of_many_is_the_first(m: &Arc<Metadata>) {
             match done.unwrap() {
                 (digest, Put::Stored { .. }) => assert_eq!(won.replace(digest), None),
                 (_, Put::PreconditionFailed { current }) => drop(told.insert(current)),
-                (_, Put::Missing(missing)) => panic!("{missing:?}"),
+                (_, refused) => panic!("{refused:?}"),
             }
         }
         assert!(won.is_some());

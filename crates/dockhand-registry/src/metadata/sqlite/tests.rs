@@ -43,7 +43,8 @@ contract_suite! { super::open:
         show_what_stays_exactly_once,
     }
     manifests {
-        come_back_as_they_were_pushed, need_what_they_link, make_repositories_known,
+        come_back_as_they_were_pushed, need_what_they_link, give_the_sizes_of_what_they_link,
+        make_repositories_known,
         take_their_tags_along, keep_to_preconditions,
     }
     races {
