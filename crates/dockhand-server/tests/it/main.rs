@@ -7,7 +7,6 @@ mod blobs;
 mod conditions;
 mod connections;
 mod descriptors;
-mod early_answers;
 mod expectations;
 mod files;
 mod heads;
