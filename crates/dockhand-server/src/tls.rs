@@ -1,5 +1,6 @@
 //! TLS by certificate files, which are looked at again now and then.
 
+use std::fmt;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -61,13 +62,23 @@ pub enum TlsError {
 #[derive(Clone, Debug)]
 pub struct Tls {
     files: TlsFiles,
+    /// What the files held at the start.
+    first: Arc<Contents>,
     current: Arc<ArcSwap<ServerConfig>>,
     /// Wakes [`Tls::follow`] before its time.
     asked: Arc<Notify>,
 }
 
 /// What the files held when they were last looked at.
-type Contents = Vec<Vec<u8>>;
+#[derive(Clone, PartialEq, Eq)]
+struct Contents(Vec<Vec<u8>>);
+
+/// Shows nothing: one of them is the private key.
+impl fmt::Debug for Contents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Contents").finish_non_exhaustive()
+    }
+}
 
 impl Tls {
     /// Reads the files.
@@ -75,9 +86,11 @@ impl Tls {
     /// # Errors
     /// [`TlsError`] names the file.
     pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
-        let config = configure(&files, &read(&files)?)?;
+        let contents = read(&files)?;
+        let config = configure(&files, &contents)?;
         Ok(Self {
             files,
+            first: Arc::new(contents),
             current: Arc::new(ArcSwap::from_pointee(config)),
             asked: Arc::default(),
         })
@@ -96,7 +109,7 @@ impl Tls {
     /// Reads the files every `period`, and when [`Tls::reload`] asks for it, and takes over what has
     /// changed. What cannot be used is reported, and the last good certificate stays. Runs for ever.
     pub async fn follow(self, period: Duration) {
-        let mut known: Contents = self.look().await.unwrap_or_default();
+        let mut known = Contents::clone(&self.first);
         let mut failing = false;
         loop {
             let asked = tokio::select! {
@@ -156,11 +169,12 @@ fn read(files: &TlsFiles) -> Result<Contents, TlsError> {
             source,
         })
     };
-    paths.into_iter().flatten().map(read).collect()
+    let contents: Result<_, _> = paths.into_iter().flatten().map(read).collect();
+    contents.map(Contents)
 }
 
 fn configure(files: &TlsFiles, contents: &Contents) -> Result<ServerConfig, TlsError> {
-    let content = |index: usize| contents.get(index).map_or(&[][..], Vec::as_slice);
+    let content = |index: usize| contents.0.get(index).map_or(&[][..], Vec::as_slice);
     let chain = certificates(&files.certificate, content(0))?;
     let key = PrivateKeyDer::from_pem_slice(content(1)).map_err(|error| TlsError::Content {
         path: files.key.clone(),
