@@ -6,9 +6,11 @@
 mod archives;
 mod client;
 mod conformance;
+mod connections;
 mod crane;
 mod cutter;
 mod debootstrap;
+mod front;
 mod image;
 mod oras;
 mod others;
@@ -70,6 +72,8 @@ enum Part {
     Archives,
     /// Clients through a proxy in front of our registry.
     Proxy,
+    /// Connections that a proxy keeps, and answers that come early.
+    Connections,
     /// A real image.
     Debootstrap,
 }
@@ -104,6 +108,7 @@ const PARTS: &[(&str, bool, Part)] = &[
     ),
     ("client-archives", true, Part::Archives),
     ("proxy", true, Part::Proxy),
+    ("connections", true, Part::Connections),
     // Minutes long, downloads some hundred packages, and needs root.
     ("debootstrap", false, Part::Debootstrap),
 ];
@@ -279,6 +284,12 @@ impl Stage {
                 let dockhand =
                     dockhand.context("proxies are put before registries started here")?;
                 proxy::checks(dockhand, &self.image, report)?;
+            }
+            Part::Connections => {
+                let dockhand = self.dockhand.as_ref();
+                let dockhand =
+                    dockhand.context("connections are tried with registries started here")?;
+                connections::checks(dockhand, &self.image, report)?;
             }
             Part::Debootstrap => debootstrap::checks(&self.peer(Scheme::Http, &[])?, report)?,
         }

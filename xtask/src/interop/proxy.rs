@@ -2,23 +2,16 @@
 //! key of the registry set but `prefix`.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use tempfile::TempDir;
 
 use super::client::{Program, Session, has, same};
+use super::front::Front;
 use super::image::{Image, digest_of_layout, sha256};
-use super::peer::{Peer, Scheme};
+use super::peer::Scheme;
 use super::{podman, regctl, skopeo};
-use crate::certificates::certificates;
-use crate::dockhand::{Dockhand, Running};
-use crate::process::{Server, free_address};
+use crate::dockhand::Dockhand;
 use crate::report::Report;
-use crate::{nginx, tools};
-
-/// nginx starts in milliseconds.
-const READY: Duration = Duration::from_secs(10);
 
 /// A way to put nginx in front of the registry.
 struct Setting {
@@ -90,6 +83,24 @@ const SETTINGS: &[Setting] = &[
     },
 ];
 
+impl Setting {
+    fn start(&self, dockhand: &Dockhand) -> Result<Front> {
+        let prefix = [("DOCKHAND_SERVER_PREFIX", self.prefix)];
+        let environment = match self.prefix {
+            "" => &[],
+            _ => &prefix[..],
+        };
+        // Without a bound of its own, except where that is what is tried: nginx's default is 1 MiB.
+        let unlimited = if self.limited {
+            ""
+        } else {
+            "client_max_body_size 0; "
+        };
+        let directives = format!("{unlimited}{}", self.directives);
+        Front::start(dockhand, self.scheme, environment, "", &directives)
+    }
+}
+
 /// How a client pushes and pulls the image through the proxy.
 type Check = fn(&Session<'_>) -> Result<String>;
 
@@ -105,7 +116,7 @@ const CLIENTS: &[(&str, Check)] = &[
 /// Every client through every proxy.
 pub(super) fn checks(dockhand: &Dockhand, image: &Image, report: &mut Report) -> Result<()> {
     for setting in SETTINGS {
-        let front = Front::start(dockhand, setting)?;
+        let front = setting.start(dockhand)?;
         for (name, check) in CLIENTS {
             let mut client = Session::new(name, &front.peer, image, report)?;
             trust(&mut client)?;
@@ -137,60 +148,6 @@ fn refused(outcome: Result<String>) -> Result<String> {
         has(&error, "413")?;
     }
     Ok("refused by the proxy with 413".to_owned())
-}
-
-/// A registry behind nginx.
-struct Front {
-    /// nginx, as clients see it.
-    peer: Peer,
-    _registry: Running,
-    _nginx: Server,
-    _data: TempDir,
-}
-
-impl Front {
-    fn start(dockhand: &Dockhand, setting: &Setting) -> Result<Self> {
-        let data = TempDir::with_prefix("dockhand-interop-")?;
-        let mut serve = dockhand.serve(&data.path().join("data"));
-        if !setting.prefix.is_empty() {
-            serve = serve.env("DOCKHAND_SERVER_PREFIX", setting.prefix);
-        }
-        let registry = serve.start()?;
-        let (front, address) = (data.path().join("nginx"), free_address()?);
-        std::fs::create_dir_all(&front)?;
-        let tls = setting.scheme == Scheme::Https;
-        let mut http = String::new();
-        if tls {
-            certificates(&front)?;
-            write!(
-                http,
-                "  ssl_certificate {0}/server.pem; ssl_certificate_key {0}/server.key;",
-                front.display()
-            )?;
-        }
-        // Without a bound of its own, except where that is what is tried: nginx's default is 1 MiB.
-        let unlimited = if setting.limited {
-            ""
-        } else {
-            "client_max_body_size 0;"
-        };
-        let directives = setting.directives.replace("UPSTREAM", registry.authority());
-        let ssl = if tls { " ssl" } else { "" };
-        write!(
-            http,
-            "  server {{ listen {address}{ssl}; {unlimited} {directives} }}"
-        )?;
-        let mut command = nginx::command(&tools::require("nginx")?, &front, &http)?;
-        let mut server = Server::spawn("nginx", &mut command)?;
-        server.wait_until(READY, |_| std::net::TcpStream::connect(address).ok())?;
-        let peer = Peer::at(setting.scheme, address, &front.join("ca.pem"))?;
-        Ok(Self {
-            peer,
-            _registry: registry,
-            _nginx: server,
-            _data: data,
-        })
-    }
 }
 
 /// Has a client trust the authority of the proxy's certificate, where that is not said in its command line.
