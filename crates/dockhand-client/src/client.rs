@@ -187,10 +187,7 @@ impl Client {
 
     /// The tags of a repository of this registry.
     pub(crate) fn tags(&self, name: &RepoName, page: Page) -> BoxStream<'static, Result<Tag>> {
-        let doing = format!("list the tags of {name}");
-        let endpoint = Endpoint::Tags(name.clone());
-        let question = paging::Question::new(&endpoint, doing, Scopes::pull(name), page);
-        let texts = paging::entries(Arc::clone(&self.http), question);
+        let texts = paging::entries(Arc::clone(&self.http), tags_of(name, page));
         let client = self.clone();
         let valid = texts.try_filter_map(move |text| {
             let tag = text.parse().ok();
@@ -203,6 +200,14 @@ impl Client {
         valid.boxed()
     }
 
+    /// The same, where one page has them all; what is no tag is not told.
+    pub(crate) async fn tags_in_one(&self, name: &RepoName) -> Result<Option<Vec<Tag>>> {
+        let question = tags_of(name, Page::default());
+        let texts = paging::only_page(Arc::clone(&self.http), question).await?;
+        let valid = |text: &String| text.parse().ok();
+        Ok(texts.map(|texts| texts.iter().filter_map(valid).collect()))
+    }
+
     /// Tells that a list of the registry has something that is no `what`.
     fn leave_out(&self, text: &str, what: &str) {
         let shown: String = text.chars().take(SHOWN_MAX).collect();
@@ -211,6 +216,12 @@ impl Client {
             text: format!("left out of the list: {shown:?} is no valid {what}"),
         });
     }
+}
+
+fn tags_of(name: &RepoName, page: Page) -> paging::Question {
+    let doing = format!("list the tags of {name}");
+    let endpoint = Endpoint::Tags(name.clone());
+    paging::Question::new(&endpoint, doing, Scopes::pull(name), page)
 }
 
 /// Whether the registry does not have what was asked for.

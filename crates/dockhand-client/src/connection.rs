@@ -18,6 +18,10 @@ use crate::{BaseUrl, Error, Result};
 /// The least [`rate`](Connection::rate), in bytes a second.
 pub const RATE_MIN: u32 = 64 * 1024;
 
+/// How much is done at once with one place when not said: with small content, what takes time is waiting for
+/// answers, and at a distance of 50 ms these are a thousand a second.
+pub(crate) const LANES: usize = 48;
+
 /// Everything that a [`Client`](crate::Client) must know of a registry.
 #[derive(Clone)]
 pub struct Connection {
@@ -63,7 +67,7 @@ impl Connection {
             resolve: Vec::new(),
             headers: HeaderMap::new(),
             user_agent: concat!("dockhand/", env!("CARGO_PKG_VERSION")).to_owned(),
-            lanes: 32,
+            lanes: LANES,
             rate: None,
             logging: LevelFilter::TRACE,
         }

@@ -79,18 +79,21 @@ struct Walk {
     size: Option<u64>,
 }
 
+/// All entries of the list, where its first page has them; `None` where there are more pages.
+pub(crate) async fn only_page(http: Arc<Http>, question: Question) -> Result<Option<Vec<String>>> {
+    let mut walk = Walk::new(http, question);
+    while let Some(query) = walk.next.take() {
+        if !walk.ready.is_empty() {
+            return Ok(None);
+        }
+        walk.fetch(&query).await?;
+    }
+    Ok(Some(walk.ready.into()))
+}
+
 /// All entries of the list, each once, in the order of the registry.
 pub(crate) fn entries(http: Arc<Http>, question: Question) -> impl Stream<Item = Result<String>> {
-    let size = Some(question.page.size.unwrap_or(PAGE));
-    let mut walk = Walk {
-        next: None,
-        seen: HashSet::new(),
-        ready: VecDeque::new(),
-        size,
-        http,
-        question,
-    };
-    walk.next = Some(walk.query(walk.question.page.last.as_deref()));
+    let walk = Walk::new(http, question);
     stream::unfold(Some(walk), |state| async move {
         let mut walk = state?;
         loop {
@@ -106,6 +109,20 @@ pub(crate) fn entries(http: Arc<Http>, question: Question) -> impl Stream<Item =
 }
 
 impl Walk {
+    fn new(http: Arc<Http>, question: Question) -> Self {
+        let size = Some(question.page.size.unwrap_or(PAGE));
+        let mut walk = Self {
+            next: None,
+            seen: HashSet::new(),
+            ready: VecDeque::new(),
+            size,
+            http,
+            question,
+        };
+        walk.next = Some(walk.query(walk.question.page.last.as_deref()));
+        walk
+    }
+
     fn query(&self, last: Option<&str>) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         if let Some(size) = self.size {

@@ -21,6 +21,7 @@ use tokio::sync::{Mutex, RwLock, Semaphore};
 
 pub use delete::Deleted;
 pub use referrers::Filter;
+pub(crate) use referrers::fallback_tag;
 pub use upload::Upload;
 
 use crate::auth::Scopes;

@@ -32,6 +32,7 @@ pub use layout::Layout;
 pub use memory::Memory;
 pub(crate) use shelf::Shelf;
 
+use crate::connection::LANES;
 use crate::{BlobSource, ByteStream, Error, ErrorKind, Moved, Result, verify};
 
 /// The greatest manifest that is read into memory, in bytes; registries take 4 MiB or less.
@@ -111,7 +112,7 @@ pub trait Store: Debug + Send + Sync {
 
     /// How many blobs are best moved to or from here at once. Archives write one after the other.
     fn lanes(&self) -> usize {
-        32
+        LANES
     }
 
     /// Whether a copy of this manifest can end here; asked before anything moves.
@@ -162,6 +163,15 @@ pub trait Store: Debug + Send + Sync {
         Ok(None)
     }
 
+    /// All tags, where a single question tells; `None` where it takes more, or nobody knows. For what is
+    /// only to be spared other questions.
+    ///
+    /// # Errors
+    /// What keeps the place from answering.
+    async fn tags_in_one(&self) -> Result<Option<Vec<Tag>>> {
+        Ok(None)
+    }
+
     /// Whether the blob is here.
     ///
     /// # Errors
@@ -204,6 +214,12 @@ pub trait Store: Debug + Send + Sync {
     /// # Errors
     /// What keeps the list from being read.
     async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>>;
+
+    /// Whether it is known that the referrers of a manifest are listed here under a tag with its digest:
+    /// where there is no such tag, it has none.
+    fn lists_referrers_by_tag(&self) -> bool {
+        false
+    }
 
     /// Takes a tag away, and nothing else with it.
     ///

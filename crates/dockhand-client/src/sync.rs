@@ -7,7 +7,6 @@
 
 mod planning;
 mod select;
-mod shared;
 mod work;
 
 use std::collections::BTreeSet;
@@ -24,8 +23,9 @@ use crate::store::Store;
 use crate::{Client, Error, Page, Result};
 use planning::Planned;
 
-/// How many images move at once when not said: their blobs move many at a time anyway.
-pub const IMAGES: usize = 4;
+/// How many images move at once when not said. Of a small one, each request waits for the one before it, so
+/// that it takes many to keep the lanes of their blobs busy.
+pub const IMAGES: usize = 64;
 /// How many tags may be pruned when not said: a source that lost more is more likely a mistake.
 pub const MAX_DELETE: usize = 10;
 
@@ -158,8 +158,8 @@ impl Synced {
 
 /// Does all of `jobs`, as far as nothing fails; with [`keep_going`](SyncOptions::keep_going), farther.
 ///
-/// Images of one run share what they need: a blob goes to a registry once, and is mounted where other
-/// repositories of it want it too.
+/// Images of one run share what they need ([`Run`](crate::copy::Run)): a blob goes to a registry once, and is
+/// mounted where other repositories of it want it too.
 pub async fn sync(jobs: &[Job], options: &SyncOptions) -> Synced {
     // To find out what would be done stops at nothing.
     let keep_going = options.keep_going || options.dry_run;
@@ -187,8 +187,8 @@ pub async fn sync(jobs: &[Job], options: &SyncOptions) -> Synced {
             });
         };
         let whole = !broken.contains(&to);
-        for ((what, tags), outcome) in plan.copies.into_iter().zip(copied) {
-            step(Work::Copy(what, tags), outcome);
+        for (copy, outcome) in plan.copies.into_iter().zip(copied) {
+            step(Work::Copy(copy.what, copy.tags), outcome);
         }
         if let Some(error) = plan.failure {
             step(plan.failed_at, Outcome::Failed(error));

@@ -114,7 +114,7 @@ pub(crate) struct Credentials(pub String, pub SecretString);
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Patience")]
 pub(crate) struct Patience {
-    /// How much to do at once [default: 32 requests]
+    /// How much to do at once [default: 48 requests]
     #[arg(short, long, global = true, visible_alias = "concurrency", value_name = "N", env = "DOCKHAND_JOBS", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
     /// How often to try again what may work later [default: 5]

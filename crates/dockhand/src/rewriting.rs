@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use dockhand_client::Store;
+use dockhand_client::copy::Run;
 use dockhand_client::rewrite::{Rewritten, Setting};
 use dockhand_oci::{Digest, ImageRef, Tag};
 use serde::Serialize;
@@ -78,6 +79,7 @@ impl Target {
             dry_run: self.dry_run,
             ..How::default()
         };
+        let run = Run::new();
         let mut copies = Vec::new();
         for place in self.places(session, source, like).await? {
             let job = Job {
@@ -88,8 +90,9 @@ impl Target {
                 digest: place.digest,
                 left_out: Vec::new(),
                 is_part: true,
+                absent: false,
             };
-            let mut report = transfer::run(session, job, &What::default(), &how).await?;
+            let mut report = transfer::run(session, &run, job, &What::default(), &how).await?;
             if let Some(source) = source {
                 source.clone_into(&mut report.source);
             }

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use dockhand_client::credentials::{Chain, Environment};
+use dockhand_client::sync::IMAGES;
 use dockhand_client::{BaseUrl, Client, Connections, Observer, Repository, Settings};
 use dockhand_oci::{ImageRef, RepoName};
 use serde::Serialize;
@@ -85,6 +86,11 @@ impl Session {
     /// How many blobs to move at once, if that was said.
     pub(crate) fn lanes(&self) -> Option<usize> {
         self.flags.patience.jobs.map(usize::from)
+    }
+
+    /// How many images to copy at once.
+    pub(crate) fn images(&self) -> usize {
+        self.lanes().map_or(IMAGES, |jobs| jobs.min(IMAGES))
     }
 
     /// Prints the answer: as JSON, or what `text` makes of it.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use dockhand_client::copy::{CopyOptions, copy, plan};
+use dockhand_client::copy::{CopyOptions, Known, Run, Task};
 use dockhand_client::{Store, validate};
 use dockhand_oci::{Digest, Reference, Tag};
 use serde::Serialize;
@@ -77,6 +77,8 @@ pub(crate) struct Job {
     pub left_out: Vec<String>,
     /// Whether it is a part of a larger work, which says itself what is left out.
     pub is_part: bool,
+    /// Whether it is known that none of the tags is there yet.
+    pub absent: bool,
 }
 
 impl Job {
@@ -90,6 +92,21 @@ impl Job {
             digest: to.digest,
             left_out: from.left_out.clone(),
             is_part: false,
+            absent: false,
+        }
+    }
+
+    fn task(&self) -> Task<'_> {
+        Task {
+            from: &self.from,
+            what: &self.what,
+            to: &self.to,
+            tags: &self.tags,
+            known: if self.absent {
+                Known::Absent
+            } else {
+                Known::Nothing
+            },
         }
     }
 
@@ -141,9 +158,10 @@ pub(crate) struct Report {
     pub pinned: Option<String>,
 }
 
-/// Copies, as the flags say.
+/// Copies, as the flags say, beside the other copies of a run.
 pub(crate) async fn run(
     session: &Session,
+    run: &Run,
     mut job: Job,
     what: &What,
     how: &How,
@@ -170,9 +188,9 @@ pub(crate) async fn run(
         observer: session.observer(),
     };
     if how.dry_run {
-        return planned(job, source, &options).await;
+        return planned(run, job, source, &options).await;
     }
-    let copied = copy(&job.from, &job.what, &job.to, &job.tags, &options).await?;
+    let copied = run.copy(job.task(), &options).await?;
     let digest = copied.descriptor.digest;
     if how.verify_deep {
         let reference = Reference::Digest(digest);
@@ -251,8 +269,13 @@ async fn free(session: &Session, to: &dyn Store, tags: Vec<Tag>) -> Result<Vec<T
     Ok(free)
 }
 
-async fn planned(job: Job, source: String, options: &CopyOptions) -> Result<Report, Failure> {
-    let plan = plan(&job.from, &job.what, &job.to, &job.tags, options).await?;
+async fn planned(
+    run: &Run,
+    job: Job,
+    source: String,
+    options: &CopyOptions,
+) -> Result<Report, Failure> {
+    let plan = run.plan(job.task(), options).await?;
     let digest = plan.descriptor.digest;
     Ok(Report {
         source,

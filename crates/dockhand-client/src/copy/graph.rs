@@ -7,11 +7,13 @@ use dockhand_oci::{Descriptor, Digest, LinkKind, Reference, Tag};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::CopyOptions;
+use super::run::{Room, Run};
+use crate::repository::fallback_tag;
 use crate::store::{RawManifest, Store};
 use crate::{Error, ErrorKind, Result};
 
 /// How many manifests are asked for at once.
-const LANES: usize = 32;
+const LANES: usize = 48;
 /// The most manifests of one graph: an index of indexes must end somewhere.
 const MANIFESTS_MAX: usize = 20_000;
 /// The most bytes that the manifests of one graph may have together, because they are in memory until
@@ -39,6 +41,7 @@ pub(super) async fn read(
     root: RawManifest,
     to: &Arc<dyn Store>,
     skip_present: bool,
+    room: &Room,
 ) -> Result<Graph> {
     let mut graph = Graph::default();
     let top = root.digest;
@@ -47,6 +50,7 @@ pub(super) async fn read(
     let mut met: Vec<RawManifest> = Vec::new();
     let mut lists: HashMap<Digest, Vec<Digest>> = HashMap::new();
     let mut bytes = root.bytes.len() as u64;
+    let mut counted = 0;
     let mut level = vec![root];
     while !level.is_empty() {
         let mut children: Vec<Descriptor> = Vec::new();
@@ -76,11 +80,9 @@ pub(super) async fn read(
             }
         }
         met.append(&mut level);
-        if seen.len() > MANIFESTS_MAX || bytes > BYTES_MAX {
-            let message =
-                format!("it has more than {MANIFESTS_MAX} manifests, or {BYTES_MAX} bytes of them");
-            return Err(Error::new(ErrorKind::Unsafe, message));
-        }
+        bound(seen.len(), bytes)?;
+        room.take(bytes - counted).await;
+        counted = bytes;
         let read = stream::iter(children).map(|child| child_of(from, child, to, skip_present));
         let read: Vec<Option<RawManifest>> = read.buffered(LANES).try_collect().await?;
         graph.present += read.iter().filter(|child| child.is_none()).count() as u64;
@@ -89,6 +91,16 @@ pub(super) async fn read(
     graph.blobs.sort_by_key(|blob| std::cmp::Reverse(blob.size));
     graph.levels = levels(met, &lists, top);
     Ok(graph)
+}
+
+/// Refuses a graph of too many manifests, or of too many bytes of them.
+fn bound(manifests: usize, bytes: u64) -> Result<()> {
+    if manifests <= MANIFESTS_MAX && bytes <= BYTES_MAX {
+        return Ok(());
+    }
+    let message =
+        format!("it has more than {MANIFESTS_MAX} manifests, or {BYTES_MAX} bytes of them");
+    Err(Error::new(ErrorKind::Unsafe, message))
 }
 
 impl Graph {
@@ -158,15 +170,31 @@ async fn child_of(
 
 /// What belongs to a graph without being linked by it, as the options ask: each with its tag.
 pub(super) async fn extras(
+    run: &Run,
     from: &Arc<dyn Store>,
     graph: &Graph,
     options: &CopyOptions,
+    room: &Room,
 ) -> Result<Vec<(RawManifest, Option<Tag>)>> {
-    let mut found: Vec<(RawManifest, Option<Tag>)> = Vec::new();
+    let mut wanted: Vec<(Reference, Option<Tag>)> = Vec::new();
     let mut seen: BTreeSet<Digest> = graph.manifests().map(|one| one.digest).collect();
     let mut open: Vec<Digest> = seen.iter().copied().collect();
+    let tags = match options.digest_tags {
+        true => Some(run.digest_tags(from).await?),
+        false => None,
+    };
+    let tags = tags.as_ref();
     while options.referrers && !open.is_empty() {
-        let lists = stream::iter(open).map(|subject| async move { from.referrers(&subject).await });
+        let lists = stream::iter(open).map(|subject| async move {
+            match tags {
+                Some(tags)
+                    if from.lists_referrers_by_tag() && !tags.has(&fallback_tag(&subject)?) =>
+                {
+                    Ok(Vec::new())
+                }
+                _ => from.referrers(&subject).await,
+            }
+        });
         let lists: Vec<Vec<Descriptor>> = lists.buffered(LANES).try_collect().await?;
         let fresh = lists.into_iter().flatten();
         let fresh: Vec<Digest> = { fresh }
@@ -177,26 +205,22 @@ pub(super) async fn extras(
             let message = format!("it has more than {MANIFESTS_MAX} referrers");
             return Err(Error::new(ErrorKind::Unsafe, message));
         }
-        for digest in &fresh {
-            found.push((from.manifest(&Reference::Digest(*digest)).await?, None));
-        }
+        wanted.extend(
+            fresh
+                .iter()
+                .map(|digest| (Reference::Digest(*digest), None)),
+        );
         open = fresh;
     }
-    if options.digest_tags {
-        let named: BTreeSet<String> = { seen.iter() }
-            .map(|digest| digest.to_string().replacen(':', "-", 1))
-            .collect();
-        for tag in from.tags().await? {
-            let begins = |prefix: &String| {
-                tag.as_str()
-                    .strip_prefix(prefix.as_str())
-                    .is_some_and(|rest| rest.starts_with('.'))
-            };
-            if named.iter().any(begins) {
-                let manifest = from.manifest(&Reference::Tag(tag.clone())).await?;
-                found.push((manifest, Some(tag)));
-            }
+    if let Some(tags) = tags {
+        for tag in seen.iter().flat_map(|digest| tags.of(digest)) {
+            wanted.push((Reference::Tag(tag.clone()), Some(tag.clone())));
         }
     }
-    Ok(found)
+    let found = stream::iter(wanted).map(|(what, tag)| async move {
+        let manifest = from.manifest(&what).await?;
+        room.take(manifest.bytes.len() as u64).await;
+        Ok((manifest, tag))
+    });
+    found.buffered(LANES).try_collect().await
 }

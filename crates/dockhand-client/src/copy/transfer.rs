@@ -8,18 +8,26 @@ use futures_util::future;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::graph::Graph;
+use super::run::{BIG, BIG_LANES, Run, Target};
 use super::source::{Counted, Early};
 use super::{Copied, CopyOptions};
 use crate::store::{Store, StoreBlob};
 use crate::{BlobSource, Error, Event, Moved, RawManifest, Result};
 
-/// Blobs from this size on take few lanes: their bytes are what takes time, and each holds buffers.
-const BIG: u64 = 8 * 1024 * 1024;
-const BIG_LANES: usize = 6;
-/// Blobs below take many: what takes time is waiting for answers.
-const SMALL_LANES: usize = 48;
-/// How many manifests are written at once.
+/// How many manifests of an image are written at once.
 const MANIFEST_LANES: usize = 16;
+
+/// From where to where, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way<'a> {
+    pub(super) run: &'a Run,
+    pub(super) from: &'a Arc<dyn Store>,
+    pub(super) to: &'a Arc<dyn Store>,
+    pub(super) target: &'a Target,
+    pub(super) options: &'a CopyOptions,
+    /// Whether the target most likely has most of it.
+    pub(super) warm: bool,
+}
 
 /// Says how many layers a copy leaves where they are.
 fn tell_kept(from: &dyn Store, graph: &Graph, options: &CopyOptions) {
@@ -36,39 +44,27 @@ fn tell_kept(from: &dyn Store, graph: &Graph, options: &CopyOptions) {
 
 /// Moves what the target does not have of `graph`, and lets `tags` name its root there.
 pub(super) async fn graph(
-    from: &Arc<dyn Store>,
+    way: Way<'_>,
     graph: &Graph,
-    to: &Arc<dyn Store>,
     tags: &[Tag],
-    options: &CopyOptions,
-    warm: bool,
     copied: &mut Copied,
 ) -> Result<()> {
     copied.existed += graph.present;
-    tell_kept(&**from, graph, options);
-    let limit = from
-        .lanes()
-        .min(to.lanes())
-        .min(options.lanes.unwrap_or(usize::MAX))
-        .max(1);
-    let limit = if limit >= 32 { SMALL_LANES } else { limit };
+    tell_kept(&**way.from, graph, way.options);
+    let limit = way.lanes();
     let (big, small): (Vec<_>, Vec<_>) = graph.blobs.iter().partition(|blob| blob.size >= BIG);
-    let lane = |blobs: Vec<Descriptor>, lanes: usize| {
+    let lane = |blobs: Vec<&Descriptor>, lanes: usize| {
+        let blobs: Vec<Descriptor> = blobs.into_iter().cloned().collect();
         stream::iter(blobs)
-            .map(|blob| async move {
-                let moved = move_blob(from, &blob, to, options, warm).await?;
+            .map(move |blob| async move {
+                let moved = move_blob(way, &blob).await?;
                 Ok::<_, Error>((blob, moved))
             })
             .buffer_unordered(lanes)
             .try_collect::<Vec<(Descriptor, Moved)>>()
     };
-    let (big, small) = (
-        big.into_iter().cloned().collect(),
-        small.into_iter().cloned().collect(),
-    );
     let moved = if limit == 1 {
-        let all: Vec<Descriptor> = [big, small].concat();
-        (lane(all, 1).await?, Vec::new())
+        (lane([big, small].concat(), 1).await?, Vec::new())
     } else {
         let both = (lane(big, BIG_LANES.min(limit)), lane(small, limit));
         future::try_join(both.0, both.1).await?
@@ -82,22 +78,29 @@ pub(super) async fn graph(
     for level in below {
         let put = stream::iter(level.iter().map(Ok));
         put.try_for_each_concurrent(MANIFEST_LANES.min(limit), |child| {
-            put_manifest(to, child, &[], options)
+            put_manifest(way, child, &[])
         })
         .await?;
     }
     for root in top {
-        put_manifest(to, root, tags, options).await?;
+        put_manifest(way, root, tags).await?;
     }
     copied.manifests += graph.manifests().count() as u64;
     Ok(())
 }
 
-async fn put_manifest(
-    to: &Arc<dyn Store>,
+impl Way<'_> {
+    /// How many blobs of an image may be on their way at once.
+    pub(super) fn lanes(&self) -> usize {
+        let places = self.from.lanes().min(self.to.lanes());
+        places.min(self.options.lanes.unwrap_or(usize::MAX)).max(1)
+    }
+}
+
+pub(super) async fn put_manifest(
+    Way { to, options, .. }: Way<'_>,
     manifest: &RawManifest,
     tags: &[Tag],
-    options: &CopyOptions,
 ) -> Result<()> {
     let told = manifest.descriptor();
     options.observer.event(&Event::Started(told.clone()));
@@ -106,14 +109,34 @@ async fn put_manifest(
     Ok(())
 }
 
-async fn move_blob(
-    from: &Arc<dyn Store>,
-    blob: &Descriptor,
-    to: &Arc<dyn Store>,
-    options: &CopyOptions,
-    warm: bool,
-) -> Result<Moved> {
-    options.observer.event(&Event::Started(blob.clone()));
+/// Moves a blob when its turn has come. One copy brings it to a host, and others wait: then it is at their
+/// place as well, or can be taken over from a repository beside it.
+async fn move_blob(way: Way<'_>, blob: &Descriptor) -> Result<Moved> {
+    let Way {
+        run,
+        target,
+        options,
+        ..
+    } = way;
+    let turn = run.blob(target, &blob.digest);
+    let mut arrived = turn.lock().await;
+    let moved = if arrived.contains(&target.place) {
+        options.observer.event(&Event::Started(blob.clone()));
+        Moved::Existed
+    } else {
+        let _lane = target.lanes.enter(blob.size).await;
+        options.observer.event(&Event::Started(blob.clone()));
+        let moved = put_blob(way, blob, arrived.first().copied()).await?;
+        arrived.push(target.place);
+        moved
+    };
+    options.observer.event(&Event::Done(blob.clone(), moved));
+    Ok(moved)
+}
+
+/// Puts a blob at the target; `beside` is a place of the same host where it came in this run.
+async fn put_blob(way: Way<'_>, blob: &Descriptor, beside: Option<u32>) -> Result<Moved> {
+    let Way { from, to, .. } = way;
     let (origin, target) = (from.origin_of(blob), to.origin());
     let wide = match target {
         // What limits a registry is the one connection that an upload has.
@@ -131,23 +154,25 @@ async fn move_blob(
         (Some(origin), Some(target)) => origin.host != target.host,
         _ => false,
     };
-    let source = match far && !warm {
+    // What is to be mounted is not asked for.
+    let source = match far && !way.warm && beside.is_none() {
         true => Arc::new(Early::new(source)),
         false => source,
     };
     let counted = Arc::new(Counted {
         inner: source,
         digest: blob.digest,
-        observer: Arc::clone(&options.observer),
+        observer: Arc::clone(&way.options.observer),
         told: Arc::new(AtomicI64::new(0)),
     });
-    let moved = to
-        .put_blob(blob, counted, origin.as_ref())
-        .await
-        .map_err(|error| {
-            let (from, to) = (from.name(), to.name());
-            error.doing(format!("copy the blob {} from {from} to {to}", blob.digest))
-        })?;
-    options.observer.event(&Event::Done(blob.clone(), moved));
-    Ok(moved)
+    let beside = beside.and_then(|place| way.run.origin(place));
+    let nearest = match far {
+        true => beside.or(origin),
+        false => origin.or(beside),
+    };
+    let put = to.put_blob(blob, counted, nearest.as_ref()).await;
+    put.map_err(|error| {
+        let (from, to) = (from.name(), to.name());
+        error.doing(format!("copy the blob {} from {from} to {to}", blob.digest))
+    })
 }

@@ -25,6 +25,10 @@ impl Store for Repository {
         })
     }
 
+    fn lanes(&self) -> usize {
+        self.client.connection().lanes
+    }
+
     async fn resolve(&self, reference: &Reference) -> Result<Descriptor> {
         self.resolve_manifest(reference).await
     }
@@ -43,6 +47,14 @@ impl Store for Repository {
 
     async fn tags(&self) -> Result<Vec<Tag>> {
         self.tags_paged(Page::default()).try_collect().await
+    }
+
+    async fn tags_in_one(&self) -> Result<Option<Vec<Tag>>> {
+        match self.client.tags_in_one(&self.name).await {
+            // There is no such repository yet.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(Vec::new())),
+            listed => listed,
+        }
     }
 
     async fn has_blob(&self, blob: &Descriptor) -> Result<bool> {
@@ -76,6 +88,12 @@ impl Store for Repository {
 
     async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>> {
         self.referrers_of(subject, &Filter::default()).await
+    }
+
+    fn lists_referrers_by_tag(&self) -> bool {
+        // Whoever changes it has just asked; then it is not known yet.
+        let known = self.client.habits.referrers.try_read();
+        known.is_ok_and(|known| *known == Some(false))
     }
 
     async fn delete_tag(&self, tag: &Tag) -> Result<()> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dockhand_oci::{Descriptor, Digest, Reference, Tag};
 
+use crate::connection::LANES;
 use crate::store::{Origin, RawManifest, Store};
 use crate::{BlobSource, ByteStream, Error, ErrorKind, Moved, Result};
 
@@ -86,7 +87,7 @@ impl Store for Made {
     }
 
     fn lanes(&self) -> usize {
-        self.behind.as_ref().map_or(32, |behind| behind.lanes())
+        self.behind.as_ref().map_or(LANES, |behind| behind.lanes())
     }
 
     async fn resolve(&self, reference: &Reference) -> Result<Descriptor> {

@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 
 use super::catalogue::{Catalogue, anonymous};
 use super::{Entry, MANIFEST_MAX, Origin, Pruned, RawManifest, Store, entry, nothing_to_prune};
+use crate::connection::LANES;
 use crate::{BlobSource, ByteStream, Error, ErrorKind, Moved, Result, verify};
 
 /// A place that is read by a list and by digests. It is read only unless it says how to write.
@@ -22,7 +23,7 @@ pub(crate) trait Shelf: Debug + Send + Sync {
 
     /// How many blobs are best moved at once.
     fn at_once(&self) -> usize {
-        32
+        LANES
     }
 
     /// Whether there is but one image, which needs no name.

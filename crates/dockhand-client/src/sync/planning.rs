@@ -1,6 +1,6 @@
 //! What there is to do: tags are listed, nothing is written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use dockhand_oci::{Reference, Tag};
 use futures_util::future;
@@ -10,17 +10,27 @@ use super::{Job, SyncOptions, What, Work};
 use crate::{Error, ErrorKind, Result};
 
 /// How many repositories are listed at once.
-const LANES: usize = 8;
+const LISTS: usize = 48;
 
 /// What a job has to do.
 #[derive(Debug)]
 pub(super) struct Planned {
-    pub(super) copies: Vec<(Reference, Vec<Tag>)>,
+    pub(super) copies: Vec<Copy>,
     pub(super) prune: Vec<Tag>,
     /// Why not all of it is done.
     pub(super) failure: Option<Error>,
     /// What that is said of.
     pub(super) failed_at: Work,
+}
+
+/// An image to copy.
+#[derive(Debug)]
+pub(super) struct Copy {
+    pub(super) what: Reference,
+    /// What names it at the target.
+    pub(super) tags: Vec<Tag>,
+    /// Whether it is known that none of these is there yet.
+    pub(super) absent: bool,
 }
 
 /// What each job has to do, in their order.
@@ -33,7 +43,7 @@ pub(super) async fn plan(jobs: &[Job]) -> Vec<Planned> {
             failed_at: Work::Plan,
         })
     });
-    planned.buffered(LANES).collect().await
+    planned.buffered(LISTS).collect().await
 }
 
 async fn job_of(job: &Job) -> Result<Planned> {
@@ -45,24 +55,31 @@ async fn job_of(job: &Job) -> Result<Planned> {
     };
     let choice = match &job.what {
         What::Image(what, tags) => {
-            planned.copies.push((what.clone(), tags.clone()));
+            planned.copies.push(Copy {
+                what: what.clone(),
+                tags: tags.clone(),
+                absent: false,
+            });
             return Ok(planned);
         }
         What::Tags(choice) => choice,
     };
     let there = async {
         match job.prune {
-            true => existing(job).await,
-            false => Ok(Vec::new()),
+            true => existing(job).await.map(Some),
+            // What keeps it from being listed is told when it is written to.
+            false => Ok(job.to.tags_in_one().await.unwrap_or_default()),
         }
     };
     let here = async { choice.select(&job.from, job.from.tags().await?).await };
     let (meant, there) = future::join(here, there).await;
     let (meant, there) = (meant?, there?);
     let keep: BTreeSet<&Tag> = meant.iter().collect();
-    let gone = |tag: &&Tag| choice.reaches(tag) && !keep.contains(tag);
-    planned.prune = there.iter().filter(gone).cloned().collect();
-    planned.prune.sort();
+    if let (true, Some(there)) = (job.prune, &there) {
+        let gone = |tag: &&Tag| choice.reaches(tag) && !keep.contains(tag);
+        planned.prune = there.iter().filter(gone).cloned().collect();
+        planned.prune.sort();
+    }
     if meant.is_empty() && !planned.prune.is_empty() {
         let message = format!(
             "no tag of {} is meant, so that all {} of {} would be deleted",
@@ -73,9 +90,13 @@ async fn job_of(job: &Job) -> Result<Planned> {
         let hint = "check the source and the choice of tags; nothing is pruned for an empty source";
         planned.refuse(Error::new(ErrorKind::Conflict, message).with_hint(hint));
     }
+    let there: Option<HashSet<Tag>> = there.map(HashSet::from_iter);
     for tag in meant {
-        let what = Reference::Tag(tag.clone());
-        planned.copies.push((what, vec![tag]));
+        planned.copies.push(Copy {
+            what: Reference::Tag(tag.clone()),
+            absent: { there.as_ref() }.is_some_and(|there| !there.contains(&tag)),
+            tags: vec![tag],
+        });
     }
     Ok(planned)
 }
@@ -100,7 +121,7 @@ impl Planned {
 pub(super) fn spare(jobs: &[Job], plans: &mut [Planned]) {
     let mut brought: BTreeMap<String, BTreeSet<Tag>> = BTreeMap::new();
     for (job, plan) in jobs.iter().zip(&*plans) {
-        let tags = plan.copies.iter().flat_map(|(_, tags)| tags);
+        let tags = plan.copies.iter().flat_map(|copy| &copy.tags);
         let brought = brought.entry(job.to.name()).or_default();
         brought.extend(tags.cloned());
     }

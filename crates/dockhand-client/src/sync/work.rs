@@ -8,21 +8,14 @@ use dockhand_oci::{Descriptor, Reference, Tag};
 use futures_util::future;
 use futures_util::stream::{self, StreamExt};
 
-use super::planning::Planned;
-use super::shared::{Moving, Shared};
+use super::planning::{Copy, Planned};
 use super::{Job, Outcome, Step, SyncOptions, Work};
-use crate::copy::{self, CopyOptions};
+use crate::copy::{CopyOptions, Known, Run, Task};
 use crate::store::Store;
 use crate::{Error, ErrorKind, Result};
 
 /// How many tags are taken away at once.
 const PRUNE_LANES: usize = 8;
-
-/// The two sides of a job, as its images share them.
-struct Sides {
-    from: Arc<dyn Store>,
-    to: Arc<dyn Store>,
-}
 
 /// Copies all images of all jobs; what came of each, by job.
 pub(super) async fn copy(
@@ -31,65 +24,66 @@ pub(super) async fn copy(
     options: &SyncOptions,
     stopped: bool,
 ) -> Vec<Vec<Outcome>> {
-    let moving = Arc::new(Moving::default());
-    let stop = AtomicBool::new(stopped);
-    let mut images = options.images.max(1);
-    let mut todo = Vec::new();
-    for (job, plan) in jobs.iter().zip(plans) {
-        // What writes one thing after the other gets one image after the other.
-        images = images.min(job.to.lanes().max(1));
-        let sides = Arc::new(Sides {
-            from: Arc::new(Shared::source(Arc::clone(&job.from))),
-            to: Arc::new(Shared::target(Arc::clone(&job.to), Arc::clone(&moving))),
-        });
-        for (what, tags) in &plan.copies {
-            todo.push((Arc::clone(&sides), &job.copy, what, tags.as_slice()));
-        }
-    }
-    let stop = &stop;
-    let copies = stream::iter(todo).map(|(sides, how, what, tags)| async move {
+    let run = &Run::new();
+    let stop = &AtomicBool::new(stopped);
+    // What writes one thing after the other gets one image after the other.
+    let one_by_one = jobs.iter().any(|job| job.to.lanes() <= 1);
+    let images = if one_by_one { 1 } else { options.images.max(1) };
+    let all = jobs.iter().zip(plans).enumerate();
+    let todo = all.flat_map(|(at, (job, plan))| {
+        let copies = plan.copies.iter().enumerate();
+        copies.map(move |(nth, copy)| ((at, nth), job, copy))
+    });
+    let copies = stream::iter(todo).map(|(place, job, copy)| async move {
         if stop.load(Ordering::Relaxed) {
-            return Outcome::Skipped;
+            return (place, Outcome::Skipped);
         }
-        let done = image(&sides, what, tags, how, options.dry_run).await;
-        done.unwrap_or_else(|error| {
+        let done = image(run, job, copy, options.dry_run).await;
+        let outcome = done.unwrap_or_else(|error| {
             stop.fetch_or(!options.keep_going, Ordering::Relaxed);
             Outcome::Failed(error)
-        })
+        });
+        (place, outcome)
     });
-    let mut done = copies.buffered(images);
-    let mut outcomes = Vec::with_capacity(plans.len());
-    for plan in plans {
-        let own = done.by_ref().take(plan.copies.len());
-        outcomes.push(own.collect().await);
-    }
-    outcomes
+    // As they end: a large image does not keep the others from going on.
+    let mut done: Vec<_> = copies.buffer_unordered(images).collect().await;
+    done.sort_unstable_by_key(|(place, _)| *place);
+    let mut done = done.into_iter().map(|(_, outcome)| outcome);
+    let of_job = |plan: &Planned| done.by_ref().take(plan.copies.len()).collect();
+    plans.iter().map(of_job).collect()
 }
 
-async fn image(
-    Sides { from, to }: &Sides,
-    what: &Reference,
-    tags: &[Tag],
-    how: &CopyOptions,
-    dry_run: bool,
-) -> Result<Outcome> {
-    let extras = how.referrers || how.digest_tags;
-    if how.platforms.is_empty()
-        && !extras
-        && !how.force
-        && let Some(same) = unchanged(from, what, to, tags).await?
-    {
+async fn image(run: &Run, job: &Job, copy: &Copy, dry_run: bool) -> Result<Outcome> {
+    let how = &job.copy;
+    let Copy { what, tags, absent } = copy;
+    let found = match plain(how) && !absent {
+        true => look(&job.from, what, &job.to, tags).await?,
+        false => Looked::default(),
+    };
+    if let Some(same) = found.same {
         return Ok(Outcome::Unchanged(same.digest));
     }
+    let task = Task {
+        from: &job.from,
+        what,
+        to: &job.to,
+        tags,
+        known: match &found.there {
+            Some(Some(found)) => Known::Names(found),
+            Some(None) => Known::Absent,
+            None if *absent => Known::Absent,
+            None => Known::Nothing,
+        },
+    };
     if dry_run {
-        let plan = copy::plan(from, what, to, tags, how).await?;
+        let plan = run.plan(task, how).await?;
         let nothing = plan.unchanged && plan.blobs.is_empty() && !how.force;
         return Ok(match nothing {
             true => Outcome::Unchanged(plan.descriptor.digest),
             false => Outcome::WouldCopy(Box::new(plan)),
         });
     }
-    let copied = copy::copy(from, what, to, tags, how).await?;
+    let copied = run.copy(task, how).await?;
     let nothing = copied.manifests == 0 && copied.blobs_sent == 0 && tags.len() < 2;
     Ok(match nothing {
         true => Outcome::Unchanged(copied.descriptor.digest),
@@ -97,24 +91,41 @@ async fn image(
     })
 }
 
-/// What both sides have, when it is the same: two cheap looks, which registries that count pulls do not
-/// count as pulls.
-async fn unchanged(
+/// Whether an image that has the same digest on both sides is copied already.
+fn plain(how: &CopyOptions) -> bool {
+    how.platforms.is_empty() && !how.referrers && !how.digest_tags && !how.force
+}
+
+/// What a look at both sides found.
+#[derive(Debug, Default)]
+struct Looked {
+    /// What both sides have under all names.
+    same: Option<Descriptor>,
+    /// What the target has under its first tag, if it was asked.
+    there: Option<Option<Descriptor>>,
+}
+
+/// Two cheap looks, which registries that count pulls do not count as pulls.
+async fn look(
     from: &Arc<dyn Store>,
     what: &Reference,
     to: &Arc<dyn Store>,
     tags: &[Tag],
-) -> Result<Option<Descriptor>> {
+) -> Result<Looked> {
     if tags.is_empty() {
-        return Ok(None);
+        return Ok(Looked::default());
     }
     let named: Vec<Reference> = tags.iter().cloned().map(Reference::Tag).collect();
     let there = future::try_join_all(named.iter().map(|tag| to.find(tag)));
     let (here, there) = future::try_join(from.find(what), there).await?;
-    Ok(here.filter(|here| {
+    let same = here.filter(|here| {
         let same = |found: &Descriptor| found.digest == here.digest;
         there.iter().all(|found| found.as_ref().is_some_and(same))
-    }))
+    });
+    Ok(Looked {
+        same,
+        there: there.into_iter().next(),
+    })
 }
 
 /// Takes tags away when that `may` be; what came of it, those first that are gone.

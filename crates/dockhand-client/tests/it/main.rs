@@ -33,6 +33,7 @@ mod repositories;
 mod rewrite;
 mod rewrite_data;
 mod rewrite_layers;
+mod runs;
 mod stores;
 mod stores_archive;
 mod stores_docker;

@@ -1,10 +1,13 @@
 //! `dockhand cp`: images from one place to others, byte for byte.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use clap::Args;
 use dockhand_client::Store;
+use dockhand_client::copy::Run;
 use dockhand_oci::{ImageRef, Reference, Tag};
+use futures_util::future;
 use futures_util::stream::{self, StreamExt};
 
 use crate::output;
@@ -12,9 +15,6 @@ use crate::report::{Failure, Kind};
 use crate::session::{Opened, Session, Side, Twins, Verb, is_registry};
 use crate::tags::{Choice, Chosen, tell_undated};
 use crate::transfer::{self, How, Job, Report, What};
-
-/// How many tags are copied at once: the blobs of each are moved in parallel already.
-const TAGS_AT_ONCE: usize = 4;
 
 /// Copy images and artifacts between registries, layouts and archives
 ///
@@ -103,33 +103,69 @@ impl Cp {
     async fn all_jobs(&self, session: &Session) -> Result<Vec<Job>, Failure> {
         let (source, target) = self.sides(session);
         let from = session.open_all(&source, &self.source).await?;
-        let tags = from.store.tags().await?.into_iter().map(Chosen::from);
-        let lanes = session.lanes().unwrap_or(16);
-        let choice = &self.choice;
-        let judged = choice.judge(&from.store, tags.collect(), None, lanes);
-        let judged = judged.await?;
+        let tags = async {
+            let tags = from.store.tags().await?.into_iter().map(Chosen::from);
+            let lanes = session.lanes().unwrap_or(16);
+            let judged = self.choice.judge(&from.store, tags.collect(), None, lanes);
+            judged.await
+        };
+        let known = { self.destinations.iter() }.map(|text| self.known(session, &target, text));
+        let (judged, known) = future::join(tags, future::join_all(known)).await;
+        let judged = judged?;
         tell_undated(session, &judged.undated);
         tell_nameless(session, &from, self.what.referrers).await?;
         let tags = judged.chosen;
         let names: Vec<Tag> = tags.iter().map(|one| one.tag.clone()).collect();
         let mut jobs = Vec::new();
-        for text in &self.destinations {
-            let to = session
-                .open_target(&target, text, &names, self.how.replace())
-                .await?
-                .store;
-            jobs.extend(tags.iter().map(|one| Job {
+        for (text, known) in self.destinations.iter().zip(known) {
+            let Known { to, tags: there } = match known? {
+                Some(known) => known,
+                None => Known {
+                    to: session
+                        .open_target(&target, text, &names, self.how.replace())
+                        .await?
+                        .store,
+                    tags: None,
+                },
+            };
+            jobs.extend(names.iter().map(|tag| Job {
                 from: Arc::clone(&from.store),
-                what: Reference::Tag(one.tag.clone()),
+                what: Reference::Tag(tag.clone()),
                 to: Arc::clone(&to),
-                tags: vec![one.tag.clone()],
+                tags: vec![tag.clone()],
                 digest: None,
                 left_out: Vec::new(),
                 is_part: true,
+                absent: { there.as_ref() }.is_some_and(|there| !there.contains(tag)),
             }));
         }
         Ok(jobs)
     }
+
+    /// A repository to copy to, with the tags that it has where that is easily told; `None` for what is no
+    /// repository and is opened when the tags to write are known.
+    async fn known(
+        &self,
+        session: &Session,
+        side: &Side,
+        text: &str,
+    ) -> Result<Option<Known>, Failure> {
+        if !is_registry(text) {
+            return Ok(None);
+        }
+        let opened = session.open_target(side, text, &[], self.how.replace());
+        let to = opened.await?.store;
+        // What keeps it from being listed is told when it is written to.
+        let tags = to.tags_in_one().await.unwrap_or_default();
+        let tags = tags.map(HashSet::from_iter);
+        Ok(Some(Known { to, tags }))
+    }
+}
+
+/// A place to copy to, and its tags as far as they are known.
+struct Known {
+    to: Arc<dyn Store>,
+    tags: Option<HashSet<Tag>>,
 }
 
 /// Says what of a layout or archive no tag names, so that `--all-tags` does not reach it.
@@ -195,16 +231,20 @@ pub(super) async fn run_all(
     let at_once = if targets.iter().any(|to| to.lanes() <= 1) {
         1
     } else {
-        TAGS_AT_ONCE
+        session.images()
     };
-    let running = stream::iter(jobs).map(|job| async move {
+    let shared = &Run::new();
+    let running = stream::iter(jobs.into_iter().enumerate()).map(|(at, job)| async move {
         let source = job.source();
-        (source, transfer::run(session, job, what, how).await)
+        let done = transfer::run(session, shared, job, what, how).await;
+        (at, source, done)
     });
-    let results: Vec<(String, Result<Report, Failure>)> = running.buffered(at_once).collect().await;
+    // As they end: a large image does not keep the others from going on.
+    let mut results: Vec<_> = running.buffer_unordered(at_once).collect().await;
+    results.sort_unstable_by_key(|(at, ..)| *at);
     let mut reports = Vec::new();
     let mut failures = Vec::new();
-    for (source, result) in results {
+    for (_, source, result) in results {
         match result {
             Ok(report) => {
                 session.note(&report.sentence());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use dockhand_client::copy::keep_platforms;
+use dockhand_client::copy::{Run, keep_platforms};
 use dockhand_client::image::ATTESTED;
 use dockhand_client::rewrite::{Entry, IndexDraft, entries, entry_of};
 use dockhand_client::{RawManifest, Store};
@@ -198,6 +198,7 @@ async fn fill(
             comes.push((Arc::clone(&opened.store), digest, name));
         }
     }
+    let run = Run::new();
     for (from, digest, name) in comes {
         // What was replaced in turn need not come.
         let mut listed = draft.entries().iter();
@@ -212,8 +213,9 @@ async fn fill(
             digest: None,
             left_out: Vec::new(),
             is_part: true,
+            absent: false,
         };
-        let copied = transfer::run(session, job, &What::default(), &How::default()).await?;
+        let copied = transfer::run(session, &run, job, &What::default(), &How::default()).await?;
         session.note(&format!("listed {name}, {}", moved(&copied)));
     }
     Ok(())

@@ -28,7 +28,7 @@ use left_out::{Counted, LeftOut};
 /// Bring repositories to the state of others: copy what is new, leave what is the same
 ///
 /// Either two repositories, or a FILE (YAML or TOML) with many; see docs/commands.md for its form. What is the
-/// same already costs two requests a tag. A source with a tag or digest is that one image; the destination has
+/// same already costs one request a tag on each side. A source with a tag or digest is that one image; the destination has
 /// the same tag when it names none.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Sync {
@@ -113,10 +113,10 @@ impl Sync {
             jobs.push(self.job(session, entry, &left_out).await?);
         }
         let options = SyncOptions {
+            images: session.images(),
             max_delete: self.max_delete,
             dry_run: self.dry_run,
             keep_going: true,
-            ..SyncOptions::default()
         };
         let synced = sync(&jobs, &options).await;
         let many = synced.steps.len();

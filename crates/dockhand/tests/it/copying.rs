@@ -107,8 +107,23 @@ fn cp_takes_all_tags_or_those_that_are_chosen() {
     );
     bench.ok(&["cp", "%/app", &some, "--all-tags", "--semver=^1"]);
     assert_eq!(bench.ok(&["ls", &some]), "1.0\n1.1\n");
-    bench.ok(&["cp", "%/app", &all, "--all-tags"]);
+    let copies = bench.json(&["cp", "%/app", &all, "--all-tags"]);
+    let copies = copies.as_array().unwrap();
+    // In the order of the tags; what they share is sent once: the config, and a layer of each.
+    let targets: Vec<&str> = { copies.iter() }
+        .map(|copy| copy["targets"][0].as_str().unwrap())
+        .collect();
+    let expected = ["1.0", "1.1", "2.0", "latest"].map(|tag| format!("{all}:{tag}"));
+    assert_eq!(targets, expected);
+    let sent = copies
+        .iter()
+        .map(|copy| copy["blobsSent"].as_u64().unwrap());
+    assert_eq!(sent.sum::<u64>(), 1 + 4);
     assert_eq!(bench.ok(&["ls", &all]).lines().count(), 4);
+    let again = bench.json(&["cp", "%/app", &all, "--all-tags"]);
+    for copy in again.as_array().unwrap() {
+        assert_eq!(copy["outcome"], "unchanged");
+    }
     assert!(
         bench
             .fails(2, &["cp", "%/app", &all, "--semver"])
