@@ -69,6 +69,15 @@ const TOOLS: &[(&str, Source)] = &[
             "",
         ),
     ),
+    (
+        "regsync",
+        Source::Go(
+            "github.com/regclient/regclient",
+            "v0.11.7",
+            "cmd/regsync",
+            "",
+        ),
+    ),
     // CNCF Distribution; its program is called `registry`.
     (
         "registry",

@@ -28,10 +28,10 @@ pub(super) struct Image {
     pub(super) blobs: Vec<String>,
 }
 
-/// Makes an image of so many layers of so many bytes and pushes it as `v1`; no two share a blob.
+/// Makes an image of so many layers of so many bytes and pushes it under a tag; no two share a blob.
 pub(super) fn push(
     connection: &mut Connection,
-    repo: &str,
+    (repo, tag): (&str, &str),
     stock: &Stock,
     (layers, size): (usize, usize),
     scratch: &Path,
@@ -62,7 +62,7 @@ pub(super) fn push(
         "layers": descriptors,
     })
     .to_string();
-    upload::manifest(connection, repo, "v1", manifest.as_bytes())?;
+    upload::manifest(connection, repo, tag, manifest.as_bytes())?;
     blobs.push(id);
     Ok(Image {
         digest: digest(manifest.as_bytes()),

@@ -101,6 +101,8 @@ fn notes(heading: &Heading) -> String {
          * skopeo, asked to do without checking certificates, tries TLS first on each connection.\n\
          * The serial way asks for the digests by one `HEAD` after the other, written for this table in \
          place of docker_registry2, which opens a connection for each.\n\
+         * To keep repositories the same regclient has a program of its own, regsync, which stands in \
+         the column of regctl; it mirrors the registry once and not in each round, since that takes long.\n\
          * Memory is the peak of what a client has resident, `VmHWM`, looked at every two \
          milliseconds.\n\n\
          To measure again, on a machine that does nothing else:\n\n\

@@ -15,8 +15,8 @@ use crate::dockhand::Dockhand;
 use crate::process;
 use crate::tools;
 
-/// The slowest case takes a peer half a minute.
-const LIMIT: Duration = Duration::from_secs(300);
+/// The slowest case takes a peer five minutes.
+const LIMIT: Duration = Duration::from_secs(15 * 60);
 /// Printing its version takes a moment.
 const VERSION: Duration = Duration::from_secs(10);
 
@@ -26,6 +26,8 @@ pub(super) struct Programs {
     /// CNCF Distribution, the server of all cases.
     pub(super) registry: PathBuf,
     clients: Vec<(Who, PathBuf)>,
+    /// What regclient has to keep repositories the same.
+    regsync: PathBuf,
 }
 
 /// What a client did.
@@ -51,6 +53,7 @@ impl Programs {
         }
         Ok(Self {
             registry: tools::require("registry")?,
+            regsync: tools::require("regsync")?,
             clients,
         })
     }
@@ -76,39 +79,52 @@ impl Programs {
     pub(super) fn run(&self, who: Who, words: &[OsString], folder: &Path) -> Result<Ran> {
         let program = self.clients.iter().find(|(client, _)| *client == who);
         let (_, program) = program.with_context(|| format!("{who} is no program"))?;
-        let mut command = Command::new(program);
-        command.args(words).current_dir(folder);
-        let home = folder.join("home");
-        fs::create_dir_all(&home)?;
-        // Some insist that the file is there when the folder is named.
-        fs::write(home.join("config.json"), "{}")?;
-        for name in [
-            "HOME",
-            "DOCKER_CONFIG",
-            "XDG_CONFIG_HOME",
-            "XDG_CACHE_HOME",
-            "TMPDIR",
-        ] {
-            command.env(name, &home);
-        }
-        command.env("REGCTL_CONFIG", folder.join("regctl.json"));
-        for name in ["REGISTRY_AUTH_FILE", "http_proxy", "HTTP_PROXY"] {
-            command.env_remove(name);
-        }
-        let began = Instant::now();
-        let mut peak = 0;
-        let output = process::watch(&mut command, LIMIT, |pid| {
-            // The kernel's own record at the end, `ru_maxrss`, begins with the memory of the program
-            // that started the process.
-            peak = peak.max(accounts::peak(pid).unwrap_or(0));
-        })?;
-        let seconds = began.elapsed().as_secs_f64();
-        output.success()?;
-        Ok(Ran {
-            seconds,
-            megabytes: peak as f64 / 1e6,
-        })
+        watch(program, words, folder)
     }
+
+    /// As [`Programs::run`], with what a client has to keep repositories the same.
+    pub(super) fn run_sync(&self, who: Who, words: &[OsString], folder: &Path) -> Result<Ran> {
+        match who {
+            Who::Regctl => watch(&self.regsync, words, folder),
+            _ => self.run(who, words, folder),
+        }
+    }
+}
+
+/// Runs a program to its end, on ground of its own in `folder`. An error unless it ends well.
+fn watch(program: &Path, words: &[OsString], folder: &Path) -> Result<Ran> {
+    let mut command = Command::new(program);
+    command.args(words).current_dir(folder);
+    let home = folder.join("home");
+    fs::create_dir_all(&home)?;
+    // Some insist that the file is there when the folder is named.
+    fs::write(home.join("config.json"), "{}")?;
+    for name in [
+        "HOME",
+        "DOCKER_CONFIG",
+        "XDG_CONFIG_HOME",
+        "XDG_CACHE_HOME",
+        "TMPDIR",
+    ] {
+        command.env(name, &home);
+    }
+    command.env("REGCTL_CONFIG", folder.join("regctl.json"));
+    for name in ["REGISTRY_AUTH_FILE", "http_proxy", "HTTP_PROXY"] {
+        command.env_remove(name);
+    }
+    let began = Instant::now();
+    let mut peak = 0;
+    let output = process::watch(&mut command, LIMIT, |pid| {
+        // The kernel's own record at the end, `ru_maxrss`, begins with the memory of the program
+        // that started the process.
+        peak = peak.max(accounts::peak(pid).unwrap_or(0));
+    })?;
+    let seconds = began.elapsed().as_secs_f64();
+    output.success()?;
+    Ok(Ran {
+        seconds,
+        megabytes: peak as f64 / 1e6,
+    })
 }
 
 /// The first word of a program's account of itself that begins like a version.
@@ -153,6 +169,34 @@ pub(super) fn copy(who: Who, from: &str, to: &str) -> Vec<OsString> {
         Who::Serial => String::new(),
     };
     line.split_whitespace().map(OsString::from).collect()
+}
+
+/// The words, and the text of `sync.yml` for who needs that.
+pub(super) type Sync = (Vec<OsString>, String);
+
+/// What brings a whole repository, or a whole registry as `kind` says, to another place.
+pub(super) fn sync_whole(who: Who, from: &str, to: &str, kind: &str) -> Sync {
+    let verb = if kind == "registry" { "mirror" } else { "sync" };
+    let line = match who {
+        Who::Dockhand if kind == "registry" => format!("{verb} {from} {to} --repos"),
+        Who::Dockhand => format!("{verb} {from} {to}"),
+        Who::Regctl => "once --config sync.yml".to_owned(),
+        Who::Skopeo => format!(
+            "--insecure-policy sync --src-tls-verify=false --dest-tls-verify=false \
+             --src docker --dest docker {from} {to}"
+        ),
+        Who::Crane | Who::Oras | Who::Serial => String::new(),
+    };
+    let host = |place: &str| place.split('/').next().unwrap_or_default().to_owned();
+    let creds = [host(from), host(to)].map(|name| json!({ "registry": name, "tls": "disabled" }));
+    // YAML is a superset of JSON.
+    let file = json!({
+        "version": 1,
+        "creds": creds,
+        "sync": [{ "source": from, "target": to, "type": kind }],
+    });
+    let words = line.split_whitespace().map(OsString::from).collect();
+    (words, file.to_string())
 }
 
 /// The words that pull an image into an OCI layout.

@@ -4,6 +4,7 @@
 mod copies;
 mod lists;
 mod pulls;
+mod repositories;
 mod requests;
 
 use std::path::PathBuf;
@@ -39,6 +40,14 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "digests",
         measure: lists::digests,
+    },
+    Row {
+        name: "tags",
+        measure: repositories::tags,
+    },
+    Row {
+        name: "registry",
+        measure: repositories::registry,
     },
     Row {
         name: "memory",

@@ -13,7 +13,7 @@ use super::super::content::{Stock, digest};
 use super::super::wire::Connection;
 use super::figure::Who;
 use super::image::{self, Image};
-use super::programs::{Programs, Ran, copy, plain_http, pull};
+use super::programs::{Programs, Ran, Sync, copy, plain_http, pull};
 use super::proxy::{Distance, Proxy};
 use crate::distribution;
 use crate::process::{Server, free_address};
@@ -48,9 +48,24 @@ impl Registry {
         log.lines().filter(is_request).count()
     }
 
+    /// A connection to it, not by way of the proxy.
+    pub(super) fn connect(&self) -> Result<Connection> {
+        Connection::open(self.address)
+    }
+
     /// An error unless it has the image, whole, as `v1` of a repository.
     pub(super) fn has(&self, repo: &str, image: &Image) -> Result<()> {
-        let mut connection = Connection::open(self.address)?;
+        self.has_tag(&mut self.connect()?, repo, "v1", image)
+    }
+
+    /// An error unless it has the image, whole, under a tag of a repository.
+    pub(super) fn has_tag(
+        &self,
+        connection: &mut Connection,
+        repo: &str,
+        tag: &str,
+        image: &Image,
+    ) -> Result<()> {
         let mut ask = |method: &str, path: &str| {
             let head = format!(
                 "{method} /v2/{repo}/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\
@@ -59,10 +74,10 @@ impl Registry {
             let answer = connection.ask(head.as_bytes())?.expect(200);
             answer.with_context(|| format!("{method} {path} of {repo}, which was copied"))
         };
-        let manifest = ask("GET", "manifests/v1")?.body;
+        let manifest = ask("GET", &format!("manifests/{tag}"))?.body;
         ensure!(
             digest(&manifest) == image.digest,
-            "the manifest of {repo} became another on its way"
+            "the manifest of {repo}:{tag} became another on its way"
         );
         for blob in &image.blobs {
             ask("HEAD", &format!("blobs/{blob}"))?;
@@ -113,12 +128,24 @@ impl<'a> Site<'a> {
         })
     }
 
-    /// Makes an image of so many layers of so many bytes, and puts it into a repository of the source.
+    /// Makes an image of so many layers of so many bytes, and puts it into a repository of the source as
+    /// `v1`.
     pub(super) fn image(&self, repo: &str, layers: usize, size: usize) -> Result<Image> {
-        let mut connection = Connection::open(self.source.address)?;
-        let scratch = self.folder.path();
-        image::push(&mut connection, repo, self.stock, (layers, size), scratch)
-            .with_context(|| format!("cannot fill {repo}"))
+        self.tagged(repo, "v1", layers, size)
+    }
+
+    /// The same, under a tag.
+    pub(super) fn tagged(
+        &self,
+        repo: &str,
+        tag: &str,
+        layers: usize,
+        size: usize,
+    ) -> Result<Image> {
+        let mut connection = self.source.connect()?;
+        let (name, of) = ((repo, tag), (layers, size));
+        image::push(&mut connection, name, self.stock, of, self.folder.path())
+            .with_context(|| format!("cannot fill {repo}:{tag}"))
     }
 
     /// Has a client copy an image from a repository of the source to one of the target.
@@ -158,6 +185,13 @@ impl<'a> Site<'a> {
     /// Runs a client with any words.
     pub(super) fn run(&self, who: Who, words: &[std::ffi::OsString]) -> Result<Ran> {
         self.programs.run(who, words, self.folder.path())
+    }
+
+    /// Runs what a client has to keep repositories the same, by its words and the text of its file.
+    pub(super) fn run_sync(&self, who: Who, (words, file): &Sync) -> Result<Ran> {
+        let folder = self.folder.path();
+        fs::write(folder.join("sync.yml"), file)?;
+        self.programs.run_sync(who, words, folder)
     }
 
     /// How many requests both servers have answered.
