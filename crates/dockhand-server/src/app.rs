@@ -12,7 +12,6 @@ use http::header::{CONNECTION, CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, Version};
 
 use crate::arriving::Arriving;
-use crate::body::drain_later;
 use crate::error::Error;
 use crate::handlers::{Answer, Call};
 use crate::head::HeadTooLarge;
@@ -130,13 +129,10 @@ impl App {
             Some(too_large) => Err(Error::from(*too_large)),
             None => self.answer(&asked, &endpoint, &mut body).await,
         };
-        let mut response = outcome.unwrap_or_else(|error| {
-            drain_later(body);
-            respond::failure(&asked, &error)
-        });
+        let mut response = outcome.unwrap_or_else(|error| respond::failure(&asked, &error));
         self.finish(&asked, &mut response);
-        if in_turn && arrived.is_unasked() {
-            // Should the body come all the same, it must not pass for the next request.
+        if in_turn && arrived.ends_connection() {
+            // https://www.rfc-editor.org/rfc/rfc9112#section-9.6
             let headers = response.headers_mut();
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }

@@ -9,7 +9,6 @@ use dockhand_registry as registry;
 use dockhand_registry::BodyError;
 use futures_util::{Stream, StreamExt};
 use http_body::Body as _;
-use http_body_util::BodyExt;
 use tokio::time::{Instant, Sleep};
 
 use crate::arriving::Arriving;
@@ -25,7 +24,6 @@ pub(crate) fn watched(body: Arriving, idle: Duration) -> registry::Body {
         idle,
         since: 0,
         sleep: None,
-        over: false,
     }
     .boxed()
 }
@@ -37,8 +35,6 @@ struct Watched {
     since: u64,
     /// Runs only while the client is waited for.
     sleep: Option<Pin<Box<Sleep>>>,
-    /// Whether the body came to its end, good or bad.
-    over: bool,
 }
 
 impl Watched {
@@ -49,14 +45,6 @@ impl Watched {
             if let Some(sleep) = &mut self.sleep {
                 sleep.as_mut().reset(Instant::now() + self.idle);
             }
-        }
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        if !self.over {
-            drain_later(std::mem::take(&mut self.body));
         }
     }
 }
@@ -76,14 +64,8 @@ impl Stream for Watched {
                         // Trailers mean nothing here.
                         Err(_) => continue,
                     },
-                    Some(Err(error)) => {
-                        self.over = true;
-                        return Poll::Ready(Some(Err(reason(&error))));
-                    }
-                    None => {
-                        self.over = true;
-                        return Poll::Ready(None);
-                    }
+                    Some(Err(error)) => return Poll::Ready(Some(Err(reason(&error)))),
+                    None => return Poll::Ready(None),
                 }
             }
             let idle = self.idle;
@@ -91,7 +73,7 @@ impl Stream for Watched {
                 .sleep
                 .get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
             ready!(sleep.as_mut().poll(context));
-            self.over = true;
+            self.body.give_up();
             return Poll::Ready(Some(Err(BodyError::TimedOut(idle))));
         }
     }
@@ -142,30 +124,4 @@ pub(crate) async fn whole(
         return Err(registry::Error::ManifestTooLarge { limit });
     }
     Ok(all.freeze())
-}
-
-/// What is read of a body that nobody wants: a client that is still sending when its request is
-/// refused sees the answer, not a reset connection.
-const DRAIN_BYTES: usize = 256 * 1024;
-/// And for how long.
-const DRAIN_TIME: Duration = Duration::from_secs(2);
-
-/// Reads what is left of a refused body, within bounds, while the answer goes out. A body that the
-/// client has not been asked for stays so: reading it would ask.
-pub(crate) fn drain_later(mut body: Arriving) {
-    if body.is_end_stream() || body.arrived().is_unasked() {
-        return;
-    }
-    tokio::spawn(async move {
-        let read = async {
-            let mut left = DRAIN_BYTES;
-            while let Some(Ok(frame)) = body.frame().await {
-                left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
-                if left == 0 {
-                    return;
-                }
-            }
-        };
-        let _ = tokio::time::timeout(DRAIN_TIME, read).await;
-    });
 }

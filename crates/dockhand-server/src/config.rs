@@ -113,9 +113,14 @@ section! {
 section! {
     /// What clients may take of time and room.
     ServerLimits in "server.limits" {
-        /// Time for the head of a request to arrive. A client that is slower than this is stuck, or
-        /// holds the connection on purpose.
+        /// Time for the head of a request to arrive, from its first byte on; for the first request of a
+        /// connection, from its beginning. A client that is slower than this is stuck, or holds the
+        /// connection on purpose.
         header_timeout: Period = Period::seconds(10);
+        /// Time after which a connection without a request is closed. Longer than proxies keep
+        /// connections for later (nginx 60 s, Traefik 90 s, Caddy 2 min, Google's load balancers 10 min):
+        /// one that the server closes while a proxy sends a request on it is a 502 to the client.
+        idle_timeout: Period = Period::seconds(620);
         /// Time in which at least 1 KiB of a body that is being pushed must arrive, or its end; a byte
         /// now and then would hold a connection for ever. Longer than mobile networks pause; an upload
         /// that is cut resumes at the exact byte.

@@ -8,11 +8,12 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use crate::activity::Activity;
+use crate::linger::Linger;
 use crate::unsent::Unsent;
 
-/// What hyper needs to see before it knows the version of HTTP: the length of the HTTP/2 preface.
-/// Until then it has no time limit of its own, so this one holds.
-const PREFACE: usize = 24;
+/// What an HTTP/2 connection begins with: <https://www.rfc-editor.org/rfc/rfc9113#section-3.4>
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// What has to go out within each period for a reader to count as alive.
 const PROGRESS: usize = 1024;
 
@@ -20,12 +21,14 @@ const PROGRESS: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Guarded<S> {
     stream: S,
-    stall: Duration,
-    /// Counts down until the first bytes are there.
-    opening: Option<Pin<Box<Sleep>>>,
-    seen: usize,
+    limits: Stalls,
+    version: Version,
+    /// The requests of the connection.
+    activity: Activity,
     /// Answers that wait for the client although no write does.
     unsent: Unsent,
+    /// Counts down while a head is incomplete.
+    head: Option<Pin<Box<Sleep>>>,
     /// Since when writes have been waited for; not over before all is flushed.
     blocked: Option<Instant>,
     /// When [`PROGRESS`] bytes had last gone out.
@@ -34,24 +37,97 @@ pub(crate) struct Guarded<S> {
     written: usize,
     /// Counts down while the other end takes too little.
     waiting: Option<Pin<Box<Sleep>>>,
+    /// Whether the client has closed its side.
+    is_at_end: bool,
+    /// Reads what the client still sends, once our side is closed.
+    linger: Option<Linger>,
+}
+
+/// How long a connection may stall.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stalls {
+    /// From the first byte of a head to its last, and before the first head.
+    pub(crate) head: Duration,
+    /// For each [`PROGRESS`] bytes of what waits to go out.
+    pub(crate) write: Duration,
+}
+
+/// What is known of the version of HTTP.
+#[derive(Clone, Copy, Debug)]
+enum Version {
+    /// So many bytes came, and all are those of the [`PREFACE`].
+    Unknown(usize),
+    Http1,
+    Http2,
+}
+
+impl Version {
+    /// What is known once `bytes` have come.
+    fn after(self, bytes: &[u8]) -> Self {
+        let Self::Unknown(seen) = self else {
+            return self;
+        };
+        let expected = PREFACE.get(seen..).unwrap_or_default();
+        let count = expected.len().min(bytes.len());
+        if expected.get(..count) != bytes.get(..count) {
+            Self::Http1
+        } else if count == expected.len() {
+            Self::Http2
+        } else {
+            Self::Unknown(seen + count)
+        }
+    }
 }
 
 impl<S> Guarded<S> {
-    /// Watches `stream`: its first bytes must come within `first`, and while a write is waited for or
-    /// something is `unsent`, [`PROGRESS`] bytes must go out within each `stall`.
-    pub(crate) fn new(stream: S, first: Duration, stall: Duration, unsent: Unsent) -> Self {
-        let opening = Some(Box::pin(tokio::time::sleep(first)));
+    /// Watches `stream`. `activity` and `unsent` are told of its requests and answers.
+    pub(crate) fn new(stream: S, limits: Stalls, activity: Activity, unsent: Unsent) -> Self {
         Self {
             stream,
-            stall,
-            opening,
-            seen: 0,
+            limits,
+            version: Version::Unknown(0),
+            activity,
             unsent,
+            head: None,
             blocked: None,
             progress: Instant::now(),
             written: 0,
             waiting: None,
+            is_at_end: false,
+            linger: None,
         }
+    }
+
+    /// Keeps account of what was read.
+    fn received(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            self.is_at_end = true;
+            return;
+        }
+        if let Version::Unknown(_) = self.version {
+            self.version = self.version.after(bytes);
+            if let Version::Http2 = self.version {
+                self.activity.no_head();
+            }
+        }
+        // In HTTP/2 what comes may be anything, such as the answer to a ping. There, a head that does not
+        // end is an idle connection.
+        if let Version::Http1 = self.version {
+            self.activity.received();
+        }
+    }
+
+    /// Is ready when a head has been incomplete for too long.
+    fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+        let Some(since) = self.activity.head_since() else {
+            self.head = None;
+            return Poll::Pending;
+        };
+        let end = since + self.limits.head;
+        ready!(poll_at(&mut self.head, end, context));
+        Poll::Ready(timed_out(
+            "the client does not finish the head of its request",
+        ))
     }
 
     /// Keeps account of a write.
@@ -100,16 +176,23 @@ impl<S> Guarded<S> {
             self.waiting = None;
             return Poll::Pending;
         };
-        let end = since.max(self.progress) + self.stall;
-        let waiting = self
-            .waiting
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
-        if waiting.deadline() != end {
-            waiting.as_mut().reset(end);
-        }
-        ready!(waiting.as_mut().poll(context));
+        let end = since.max(self.progress) + self.limits.write;
+        ready!(poll_at(&mut self.waiting, end, context));
         Poll::Ready(timed_out("the client takes no bytes"))
     }
+}
+
+/// Is ready at `end`.
+fn poll_at(
+    sleep: &mut Option<Pin<Box<Sleep>>>,
+    end: Instant,
+    context: &mut Context<'_>,
+) -> Poll<()> {
+    let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
+    if sleep.deadline() != end {
+        sleep.as_mut().reset(end);
+    }
+    sleep.as_mut().poll(context)
 }
 
 fn timed_out(what: &'static str) -> io::Error {
@@ -124,29 +207,25 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        // With nothing to write, this is the only place that a connection is woken at.
-        if polled.is_pending()
-            && let Poll::Ready(error) = self.poll_stall(context)
-        {
-            return Poll::Ready(Err(error));
-        }
-        if let Some(opening) = &mut self.opening {
-            if polled.is_pending() {
-                if opening.as_mut().poll(context).is_ready() {
-                    return Poll::Ready(Err(timed_out("the client sends nothing")));
+        match polled {
+            Poll::Ready(Ok(())) => {
+                let bytes = buffer.filled().get(before..).unwrap_or_default();
+                self.received(bytes);
+            }
+            Poll::Ready(Err(_)) => {}
+            // With nothing to write, this is the only place that a connection is woken at.
+            Poll::Pending => {
+                if let Poll::Ready(error) = self.poll_stall(context) {
+                    return Poll::Ready(Err(error));
                 }
-            } else {
-                self.seen += buffer.filled().len() - before;
-                if self.seen >= PREFACE {
-                    self.opening = None;
-                }
+                return self.poll_head(context).map(Err);
             }
         }
         polled
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -174,9 +253,20 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         self.flushed(context, polled)
     }
 
+    /// Closes our side. When the client is still sending, what it sends is read and dropped first: see
+    /// [`Linger`].
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.flushed(context, polled)
+        if self.linger.is_none() {
+            let polled = Pin::new(&mut self.stream).poll_shutdown(context);
+            ready!(self.flushed(context, polled))?;
+            let silent = matches!(self.version, Version::Unknown(0));
+            if silent || self.is_at_end || !self.activity.is_unread() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let this = &mut *self;
+        let linger = this.linger.get_or_insert_with(Linger::new);
+        linger.poll(&mut this.stream, context).map(Ok)
     }
 }
 

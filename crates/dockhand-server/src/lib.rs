@@ -4,6 +4,7 @@
 //! finds its handler, the handler calls the [registry](dockhand_registry::Registry), and `respond`
 //! writes the answer.
 
+mod activity;
 pub mod admin;
 mod app;
 mod arriving;
@@ -17,6 +18,7 @@ mod guarded;
 mod handlers;
 mod head;
 mod health;
+mod linger;
 mod listen;
 mod location;
 mod metrics;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,13 +14,13 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
+use crate::activity::Activity;
 use crate::app::{App, Peer};
-use crate::guarded::Guarded;
+use crate::guarded::{Guarded, Stalls};
 use crate::head;
 use crate::sendfile::{Files, Sending};
 use crate::tls::Tls;
@@ -28,8 +29,11 @@ use crate::unsent::Unsent;
 /// What a connection may take of time and room.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// For the head of a request, and for the first bytes of a connection.
+    /// From the first byte of the head of a request to its last, and from the beginning of a connection
+    /// to the end of its first head.
     pub header_timeout: Duration,
+    /// For a connection on which no request is open.
+    pub idle_timeout: Duration,
     /// For the TLS handshake.
     pub handshake_timeout: Duration,
     /// For a client that takes less than a KiB of an answer.
@@ -48,6 +52,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(620),
             handshake_timeout: Duration::from_secs(10),
             write_stall: Duration::from_secs(60),
             connections: 10_000,
@@ -70,6 +75,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// What a connection gets that is one too many.
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
+/// For telling a connection that there are too many.
+const REFUSAL: Duration = Duration::from_secs(1);
+/// Connections that are told so at once; the others are closed without a word.
+const REFUSALS: usize = 256;
+
 /// Serves connections until `shutdown` resolves, then lets those that are busy finish for at most
 /// `drain`. Says how many were cut off.
 pub async fn serve(
@@ -80,10 +90,12 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
     drain: Duration,
 ) -> usize {
-    let graceful = GracefulShutdown::new();
+    // Every connection has a receiver: it is told to end, and is over when the receiver is gone.
+    let (stopping, stop) = watch::channel(());
     let server = Arc::new(Server {
         builder: builder(&limits),
         all: Arc::new(Semaphore::new(limits.connections)),
+        refusals: Arc::new(Semaphore::new(REFUSALS)),
         by_address: PerAddress::default(),
         app,
         tls,
@@ -93,20 +105,23 @@ pub async fn serve(
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, address)) => admit(&server, graceful.watcher(), stream, address),
+                Ok((stream, address)) => admit(&server, stop.clone(), stream, address),
                 Err(error) => pause(&error).await,
             },
             () = &mut shutdown => break,
         }
     }
-    drop(listener);
-    let _ = tokio::time::timeout(drain, graceful.shutdown()).await;
+    drop((listener, stop));
+    let _ = stopping.send(());
+    let _ = tokio::time::timeout(drain, stopping.closed()).await;
     server.limits.connections - server.all.available_permits()
 }
 
 struct Server {
     builder: Builder<TokioExecutor>,
     all: Arc<Semaphore>,
+    /// Connections that are being told that there are too many.
+    refusals: Arc<Semaphore>,
     by_address: PerAddress,
     app: Arc<App>,
     tls: Option<Tls>,
@@ -120,8 +135,8 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
     }
     builder
         .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
+        // Guarded has the time of a head: hyper's begins when the answer before it is out.
+        .header_read_timeout(None)
         .max_buf_size(limits.header_bytes.max(MIN_BUFFER))
         // Bodies are handed down as they are: stand-ins for parts of files must not be copied.
         .writev(true)
@@ -139,30 +154,51 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
 const MIN_BUFFER: usize = 256 * 1024;
 
 /// Lets a connection in, or tells it that there are too many.
-fn admit(server: &Arc<Server>, watcher: Watcher, stream: TcpStream, address: SocketAddr) {
+fn admit(server: &Arc<Server>, stop: watch::Receiver<()>, stream: TcpStream, address: SocketAddr) {
     let per_address = server.limits.connections_per_address;
     let place = server.by_address.enter(address.ip(), per_address);
     let permit = Arc::clone(&server.all).try_acquire_owned().ok();
     let server = Arc::clone(server);
     tokio::spawn(async move {
         let (Some(_place), Some(_permit)) = (place, permit) else {
-            let mut stream = stream;
-            let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(TOO_MANY)).await;
-            return;
+            return refuse(&server, stream).await;
         };
         let _ = stream.set_nodelay(true);
         if let Some(metrics) = &server.app.metrics {
             metrics.connections.inc();
         }
-        greet(&server, watcher, stream, address).await;
+        greet(&server, stop, stream, address).await;
         if let Some(metrics) = &server.app.metrics {
             metrics.connections.dec();
         }
     });
 }
 
+/// Tells a connection that there are too many, and reads the request that it has sent meanwhile: unread,
+/// it would reset the connection, and the answer would be lost.
+async fn refuse(server: &Server, mut stream: TcpStream) {
+    let Ok(_permit) = server.refusals.try_acquire() else {
+        return;
+    };
+    let telling = async {
+        stream.write_all(TOO_MANY).await?;
+        stream.shutdown().await?;
+        let (mut dropped, mut left) = ([0; 4096], server.limits.header_bytes);
+        while left > 0 {
+            let count = stream.read(&mut dropped).await?;
+            left = if count == 0 {
+                0
+            } else {
+                left.saturating_sub(count)
+            };
+        }
+        Ok::<_, io::Error>(())
+    };
+    let _ = tokio::time::timeout(REFUSAL, telling).await;
+}
+
 /// The TLS handshake, when there is one, then the requests.
-async fn greet(server: &Server, watcher: Watcher, stream: TcpStream, address: SocketAddr) {
+async fn greet(server: &Server, stop: watch::Receiver<()>, stream: TcpStream, address: SocketAddr) {
     let local_port = stream.local_addr().ok().map(|local| local.port());
     let Some(tls) = &server.tls else {
         let files = Files::default();
@@ -172,7 +208,7 @@ async fn greet(server: &Server, watcher: Watcher, stream: TcpStream, address: So
             local_port,
             tls: false,
         };
-        return speak(server, watcher, stream, peer, Some(files)).await;
+        return speak(server, stop, stream, peer, Some(files)).await;
     };
     let handshake = tls.acceptor().accept(stream);
     match tokio::time::timeout(server.limits.handshake_timeout, handshake).await {
@@ -182,51 +218,75 @@ async fn greet(server: &Server, watcher: Watcher, stream: TcpStream, address: So
                 local_port,
                 tls: true,
             };
-            speak(server, watcher, stream, peer, None).await;
+            speak(server, stop, stream, peer, None).await;
         }
         Ok(Err(error)) => tracing::debug!(%address, %error, "no TLS handshake"),
         Err(_) => tracing::debug!(%address, "the TLS handshake took too long"),
     }
 }
 
-/// Requests and answers until the connection ends.
+/// Requests and answers until the connection ends, which is asked for when it is idle for too long, or
+/// the server stops.
 async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     server: &Server,
-    watcher: Watcher,
+    mut stop: watch::Receiver<()>,
     stream: S,
     peer: Peer,
     files: Option<Files>,
 ) {
     let limits = &server.limits;
-    let unsent = Unsent::default();
-    let stream = Guarded::new(
-        stream,
-        limits.header_timeout,
-        limits.write_stall,
-        unsent.clone(),
+    let (activity, unsent) = (Activity::new(), Unsent::default());
+    let stalls = Stalls {
+        head: limits.header_timeout,
+        write: limits.write_stall,
+    };
+    let stream = Guarded::new(stream, stalls, activity.clone(), unsent.clone());
+    let (app, header_bytes, requests) = (
+        Arc::clone(&server.app),
+        limits.header_bytes,
+        activity.clone(),
     );
-    let (app, header_bytes) = (Arc::clone(&server.app), limits.header_bytes);
     let service = service_fn(move |mut request: Request<Incoming>| {
-        let app = Arc::clone(&app);
+        let (app, open) = (Arc::clone(&app), requests.begin());
         let unsent = (request.version() == Version::HTTP_2).then(|| unsent.clone());
         head::note(&mut request, header_bytes);
         if let Some(files) = &files {
             request.extensions_mut().insert(files.clone());
         }
         async move {
-            let response = app.handle(Some(peer), request.map(Body::new)).await;
-            Ok::<_, Infallible>(match unsent {
-                Some(unsent) => response.map(|body| unsent.follow(body)),
-                None => response,
-            })
+            let request = request.map(|body| open.request(body));
+            let response = app.handle(Some(peer), request).await;
+            Ok::<_, Infallible>(response.map(|body| {
+                let body = open.answer(body);
+                match &unsent {
+                    Some(unsent) => unsent.follow(body),
+                    None => body,
+                }
+            }))
         }
     });
     let connection = server
         .builder
-        .serve_connection(TokioIo::new(stream), service)
-        .into_owned();
-    if let Err(error) = watcher.watch(connection).await {
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        biased;
+        ended = &mut connection => ended,
+        () = asked_to_end(&mut stop, &activity, limits.idle_timeout) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
         tracing::debug!(peer = %peer.address, %error, "a connection ended early");
+    }
+}
+
+/// Resolves when the server stops, or no request has been open for the `idle` time.
+async fn asked_to_end(stop: &mut watch::Receiver<()>, activity: &Activity, idle: Duration) {
+    tokio::select! {
+        _ = stop.changed() => {}
+        () = activity.idle(idle) => {}
     }
 }
 

@@ -87,6 +87,7 @@ fn limits(config: &Config) -> Limits {
     let limits = &config.server.limits;
     Limits {
         header_timeout: limits.header_timeout.get(),
+        idle_timeout: limits.idle_timeout.get(),
         handshake_timeout: limits.tls_handshake.get(),
         write_stall: limits.write_stall.get(),
         connections: limits.max_connections.get(),

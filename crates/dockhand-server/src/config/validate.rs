@@ -30,6 +30,7 @@ fn bounds(config: &Config, layers: &mut Layers) {
     let limits = &config.server.limits;
     let periods = [
         ("server.limits.header-timeout", limits.header_timeout),
+        ("server.limits.idle-timeout", limits.idle_timeout),
         ("server.limits.body-idle", limits.body_idle),
         ("server.limits.write-stall", limits.write_stall),
         ("server.limits.tls-handshake", limits.tls_handshake),

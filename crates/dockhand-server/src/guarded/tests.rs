@@ -8,22 +8,38 @@ use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Guarded, PREFACE, PROGRESS};
+use super::{Guarded, PREFACE, PROGRESS, Stalls};
+use crate::activity::Activity;
 use crate::unsent::Unsent;
 
 const STALL: Duration = Duration::from_secs(60);
 const LONG: Duration = Duration::from_secs(24 * 3600);
 
-/// A connection whose opening is over, the other end of it, and the answers that wait on it.
+const HEAD: Duration = Duration::from_secs(10);
+
+/// A connection whose client is to send heads within [`HEAD`], and the other end of it.
+fn opened() -> (Guarded<DuplexStream>, DuplexStream, Activity) {
+    let (ours, theirs) = duplex(1 << 16);
+    let (activity, unsent) = (Activity::new(), Unsent::default());
+    let stalls = Stalls {
+        head: HEAD,
+        write: STALL,
+    };
+    let guarded = Guarded::new(ours, stalls, activity.clone(), unsent);
+    (guarded, theirs, activity)
+}
+
+/// An HTTP/2 connection, the other end of it, and the answers that wait on it.
 async fn connection(room: usize) -> (Guarded<DuplexStream>, DuplexStream, Unsent) {
     let (ours, mut theirs) = duplex(room);
     let unsent = Unsent::default();
-    let mut guarded = Guarded::new(ours, LONG, STALL, unsent.clone());
-    let mut read = [0; PREFACE];
-    let (wrote, read) = tokio::join!(
-        theirs.write_all(&[0; PREFACE]),
-        guarded.read_exact(&mut read)
-    );
+    let stalls = Stalls {
+        head: HEAD,
+        write: STALL,
+    };
+    let mut guarded = Guarded::new(ours, stalls, Activity::new(), unsent.clone());
+    let mut read = *PREFACE;
+    let (wrote, read) = tokio::join!(theirs.write_all(PREFACE), guarded.read_exact(&mut read));
     wrote.unwrap();
     read.unwrap();
     (guarded, theirs, unsent)
@@ -119,5 +135,67 @@ async fn an_old_wait_is_not_held_against_a_new_one() {
         };
         tokio::join!(taking, writing);
         sleep(10 * STALL).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_head_has_to_come_at_once() {
+    for begin in ["", "G", "GET / HTTP/1.1\r\nHo", "PRI * HT"] {
+        let (mut guarded, mut theirs, _) = opened();
+        theirs.write_all(begin.as_bytes()).await.unwrap();
+        guarded.read_exact(&mut vec![0; begin.len()]).await.unwrap();
+        assert_eq!(cut(&mut guarded).await, Some(HEAD), "{begin}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_counts_from_its_first_byte() {
+    let (mut guarded, mut theirs, activity) = opened();
+    for _ in 0..3 {
+        theirs.write_all(b"GET").await.unwrap();
+        guarded.read_exact(&mut [0; 3]).await.unwrap();
+        let open = activity.begin();
+        theirs.write_all(b"body").await.unwrap();
+        guarded.read_exact(&mut [0; 4]).await.unwrap();
+        assert_eq!(cut(&mut guarded).await, None, "a request is open");
+        drop(open);
+        assert_eq!(cut(&mut guarded).await, None, "it is idle");
+    }
+    let begun = Instant::now();
+    let ended = loop {
+        theirs.write_all(b"x").await.unwrap();
+        guarded.read_u8().await.unwrap();
+        if let Ok(ended) = timeout(HEAD / 4, guarded.read_u8()).await {
+            break ended;
+        }
+    };
+    assert_eq!(ended.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+    assert_eq!(begun.elapsed(), HEAD, "a byte now and then does not help");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_client_that_is_sending_is_waited_for_at_the_end() {
+    for (what, sent, begins, closes, waits) in [
+        ("nothing came", "", false, false, false),
+        ("half a head came", "GET", false, false, true),
+        ("a request was read", "GET", true, false, false),
+        ("the client is gone", "GET", false, true, false),
+    ] {
+        let (mut guarded, mut theirs, activity) = opened();
+        theirs.write_all(sent.as_bytes()).await.unwrap();
+        guarded.read_exact(&mut vec![0; sent.len()]).await.unwrap();
+        if begins {
+            drop(activity.begin());
+        }
+        let mut theirs = (!closes).then_some(theirs);
+        if closes {
+            assert_eq!(guarded.read(&mut [0; 1]).await.unwrap(), 0);
+        }
+        let begun = Instant::now();
+        guarded.shutdown().await.unwrap();
+        assert_eq!(begun.elapsed() > Duration::ZERO, waits, "{what}");
+        if let Some(theirs) = &mut theirs {
+            assert_eq!(theirs.read(&mut [0; 1]).await.unwrap(), 0, "{what}");
+        }
     }
 }
