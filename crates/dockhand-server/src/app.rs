@@ -12,6 +12,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, Version};
 
 use crate::arriving::Arriving;
+use crate::dates::Dates;
 use crate::error::Error;
 use crate::handlers::{Answer, Call};
 use crate::head::HeadTooLarge;
@@ -70,6 +71,8 @@ pub struct App {
     pub(crate) registry: Registry,
     pub(crate) options: Options,
     pub(crate) metrics: Option<Arc<Metrics>>,
+    /// The `Date` of answers, for who speaks HTTP.
+    pub(crate) dates: Dates,
     ids: RequestIds,
 }
 
@@ -84,6 +87,7 @@ impl App {
             registry,
             options,
             metrics,
+            dates: Dates::default(),
             ids: RequestIds::new(),
         })
     }

@@ -12,6 +12,7 @@ mod body;
 mod cidr;
 mod client;
 pub mod config;
+mod dates;
 mod error;
 mod forwarded;
 mod guarded;

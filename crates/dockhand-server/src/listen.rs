@@ -6,10 +6,11 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
-use http::{Request, Version};
+use http::header::DATE;
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -255,7 +256,8 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         }
         async move {
             let request = request.map(|body| open.request(body));
-            let response = app.handle(Some(peer), request).await;
+            let mut response = app.handle(Some(peer), request).await;
+            date(&app, &mut response);
             Ok::<_, Infallible>(response.map(|body| {
                 let body = open.answer(body);
                 match &unsent {
@@ -287,6 +289,13 @@ async fn asked_to_end(stop: &mut watch::Receiver<()>, activity: &Activity, idle:
     tokio::select! {
         _ = stop.changed() => {}
         () = activity.idle(idle) => {}
+    }
+}
+
+/// Dates an answer.
+pub(crate) fn date(app: &App, response: &mut Response<Body>) {
+    if let Some(date) = app.dates.at(SystemTime::now()) {
+        response.headers_mut().insert(DATE, date);
     }
 }
 

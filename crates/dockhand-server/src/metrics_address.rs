@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::app::App;
-use crate::health;
+use crate::{health, listen};
 
 /// Scrapers and probes: a handful. More wait.
 const CONNECTIONS: usize = 32;
@@ -36,7 +36,9 @@ pub(crate) async fn serve(listener: TcpListener, app: Arc<App>, path: String) {
             let service = service_fn(move |request: Request<Incoming>| {
                 let (app, path) = (Arc::clone(&app), path.clone());
                 async move {
-                    Ok::<_, Infallible>(health::aside(&app, request.uri().path(), &path).await)
+                    let mut response = health::aside(&app, request.uri().path(), &path).await;
+                    listen::date(&app, &mut response);
+                    Ok::<_, Infallible>(response)
                 }
             });
             let connection = http1::Builder::new()

@@ -157,3 +157,12 @@ async fn an_http2_connection_with_a_stream_is_not_idle() {
     body.send_data(Bytes::from_static(b"lo"), true).unwrap();
     assert_eq!(answer.await.unwrap().status(), 201);
 }
+
+#[tokio::test]
+async fn answers_are_dated() {
+    let server = start(setup()).await;
+    let answer = server
+        .talk(b"GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .await;
+    assert_eq!(answer.matches("date: ").count(), 1, "{answer}");
+}
