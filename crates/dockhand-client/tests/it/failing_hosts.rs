@@ -55,6 +55,15 @@ async fn an_upload_that_is_sent_to_a_lost_port() {
         peer.port
     );
     assert_eq!(error.to_string(), expected);
+    // Tried again, it is still the blob that could not be sent.
+    let mut connection = client.connection().clone();
+    connection.retries.count = 1;
+    connection.retries.first = std::time::Duration::from_millis(1);
+    let client = Client::new(connection).unwrap();
+    let repository = client.repository("app".parse().unwrap());
+    let error = send(&repository, &blob, &content).await.unwrap_err();
+    let begin = "cannot send a blob to app at registry.example:80: no connection";
+    has(&error, &[begin, "tried 3 times", "drop the port"]);
 }
 
 #[tokio::test]

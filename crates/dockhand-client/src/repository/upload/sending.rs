@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use dockhand_oci::{Descriptor, Endpoint};
 use futures_util::StreamExt;
@@ -94,18 +95,15 @@ impl<'a> Sending<'a> {
             let Some(wait) = patience.wait(passing.as_ref().unwrap_or(&error)) else {
                 return Err(self.named(error.tried(patience.tries(), None)));
             };
-            let request = self.repository.request(
-                Method::PUT,
-                &Endpoint::Uploads(self.repository.name.clone()),
-                format!("put the blob {}@{}", self.repository.name, self.blob.digest),
-            )?;
-            self.repository
-                .client
-                .http
-                .wait(&request, &error, wait)
-                .await;
-            if self.find_out().await? {
-                return Ok(());
+            self.pause(&error, wait).await?;
+            match self.find_out().await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                // The same trouble: what was wanted says more than the question after it.
+                Err(later) if later.kind() == error.kind() => {
+                    return Err(self.named(error.tried(later.attempts() + 1, None)));
+                }
+                Err(later) => return Err(later),
             }
             let offset = self.upload.as_ref().map_or(0, Upload::offset);
             if offset >= reached + PROGRESS {
@@ -113,6 +111,18 @@ impl<'a> Sending<'a> {
                 patience = self.repository.patience();
             }
         }
+    }
+
+    /// Waits before the next try.
+    async fn pause(&self, error: &Error, wait: Duration) -> Result<()> {
+        let request = self.repository.request(
+            Method::PUT,
+            &Endpoint::Uploads(self.repository.name.clone()),
+            format!("put the blob {}@{}", self.repository.name, self.blob.digest),
+        )?;
+        let http = &self.repository.client.http;
+        http.wait(&request, error, wait).await;
+        Ok(())
     }
 
     /// Whether a failure may come of the registry having other bytes than it said, which a new session
