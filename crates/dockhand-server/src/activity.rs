@@ -106,6 +106,12 @@ impl Activity {
         }
     }
 
+    /// Whether no request has been open for `period`, and none is on its way.
+    pub(crate) fn is_idle_for(&self, period: Duration) -> bool {
+        let since = self.rests_since();
+        since.is_some_and(|since| since.elapsed() >= period)
+    }
+
     fn rests_since(&self) -> Option<Instant> {
         let state = self.state();
         (state.open == 0 && state.head_since.is_none()).then_some(state.idle_since)

@@ -119,7 +119,8 @@ section! {
         header_timeout: Period = Period::seconds(10);
         /// Time after which a connection without a request is closed. Longer than proxies keep
         /// connections for later (nginx 60 s, Traefik 90 s, Caddy 2 min, Google's load balancers 10 min):
-        /// one that the server closes while a proxy sends a request on it is a 502 to the client.
+        /// one that the server closes while a proxy sends a request on it is a 502 to the client. When
+        /// there is no room for another connection, those idle for `header-timeout` are closed.
         idle_timeout: Period = Period::seconds(620);
         /// Time in which at least 1 KiB of a body that is being pushed must arrive, or its end; a byte
         /// now and then would hold a connection for ever. Longer than mobile networks pause; an upload

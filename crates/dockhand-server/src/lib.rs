@@ -25,6 +25,7 @@ mod location;
 mod metrics;
 mod metrics_address;
 mod observe;
+mod per_address;
 mod request;
 mod respond;
 mod route;

@@ -1,11 +1,10 @@
 //! Connections: accepted up to a bound, served, and let finish when the server goes down.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
@@ -18,11 +17,13 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 
 use crate::activity::Activity;
 use crate::app::{App, Peer};
 use crate::guarded::{Guarded, Stalls};
 use crate::head;
+use crate::per_address::PerAddress;
 use crate::sendfile::{Files, Sending};
 use crate::tls::Tls;
 use crate::unsent::Unsent;
@@ -81,6 +82,21 @@ const REFUSAL: Duration = Duration::from_secs(1);
 /// Connections that are told so at once; the others are closed without a word.
 const REFUSALS: usize = 256;
 
+/// How often idle connections are asked to make room, at most: each of them wakes up for it.
+const MAKE_ROOM: Duration = Duration::from_secs(1);
+
+/// What all connections are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    /// To go on.
+    Serve,
+    /// To end when they have been idle for longer than the head of a request may take: there is no room
+    /// for others.
+    MakeRoom,
+    /// To end when their requests are done.
+    Stop,
+}
+
 /// Serves connections until `shutdown` resolves, then lets those that are busy finish for at most
 /// `drain`. Says how many were cut off.
 pub async fn serve(
@@ -91,8 +107,9 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
     drain: Duration,
 ) -> usize {
-    // Every connection has a receiver: it is told to end, and is over when the receiver is gone.
-    let (stopping, stop) = watch::channel(());
+    // Every connection has a receiver, and is over when that is gone.
+    let (calling, calls) = watch::channel(Call::Serve);
+    let mut made_room: Option<Instant> = None;
     let server = Arc::new(Server {
         builder: builder(&limits),
         all: Arc::new(Semaphore::new(limits.connections)),
@@ -106,15 +123,22 @@ pub async fn serve(
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, address)) => admit(&server, stop.clone(), stream, address),
+                Ok((stream, address)) => {
+                    let is_full = server.all.available_permits() == 0;
+                    admit(&server, calls.clone(), stream, address);
+                    if is_full && made_room.is_none_or(|at| at.elapsed() >= MAKE_ROOM) {
+                        made_room = Some(Instant::now());
+                        let _ = calling.send(Call::MakeRoom);
+                    }
+                }
                 Err(error) => pause(&error).await,
             },
             () = &mut shutdown => break,
         }
     }
-    drop((listener, stop));
-    let _ = stopping.send(());
-    let _ = tokio::time::timeout(drain, stopping.closed()).await;
+    drop((listener, calls));
+    let _ = calling.send(Call::Stop);
+    let _ = tokio::time::timeout(drain, calling.closed()).await;
     server.limits.connections - server.all.available_permits()
 }
 
@@ -155,7 +179,12 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
 const MIN_BUFFER: usize = 256 * 1024;
 
 /// Lets a connection in, or tells it that there are too many.
-fn admit(server: &Arc<Server>, stop: watch::Receiver<()>, stream: TcpStream, address: SocketAddr) {
+fn admit(
+    server: &Arc<Server>,
+    calls: watch::Receiver<Call>,
+    stream: TcpStream,
+    address: SocketAddr,
+) {
     let per_address = server.limits.connections_per_address;
     let place = server.by_address.enter(address.ip(), per_address);
     let permit = Arc::clone(&server.all).try_acquire_owned().ok();
@@ -168,7 +197,7 @@ fn admit(server: &Arc<Server>, stop: watch::Receiver<()>, stream: TcpStream, add
         if let Some(metrics) = &server.app.metrics {
             metrics.connections.inc();
         }
-        greet(&server, stop, stream, address).await;
+        greet(&server, calls, stream, address).await;
         if let Some(metrics) = &server.app.metrics {
             metrics.connections.dec();
         }
@@ -199,7 +228,12 @@ async fn refuse(server: &Server, mut stream: TcpStream) {
 }
 
 /// The TLS handshake, when there is one, then the requests.
-async fn greet(server: &Server, stop: watch::Receiver<()>, stream: TcpStream, address: SocketAddr) {
+async fn greet(
+    server: &Server,
+    calls: watch::Receiver<Call>,
+    stream: TcpStream,
+    address: SocketAddr,
+) {
     let local_port = stream.local_addr().ok().map(|local| local.port());
     let Some(tls) = &server.tls else {
         let files = Files::default();
@@ -209,7 +243,7 @@ async fn greet(server: &Server, stop: watch::Receiver<()>, stream: TcpStream, ad
             local_port,
             tls: false,
         };
-        return speak(server, stop, stream, peer, Some(files)).await;
+        return speak(server, calls, stream, peer, Some(files)).await;
     };
     let handshake = tls.acceptor().accept(stream);
     match tokio::time::timeout(server.limits.handshake_timeout, handshake).await {
@@ -219,7 +253,7 @@ async fn greet(server: &Server, stop: watch::Receiver<()>, stream: TcpStream, ad
                 local_port,
                 tls: true,
             };
-            speak(server, stop, stream, peer, None).await;
+            speak(server, calls, stream, peer, None).await;
         }
         Ok(Err(error)) => tracing::debug!(%address, %error, "no TLS handshake"),
         Err(_) => tracing::debug!(%address, "the TLS handshake took too long"),
@@ -230,7 +264,7 @@ async fn greet(server: &Server, stop: watch::Receiver<()>, stream: TcpStream, ad
 /// the server stops.
 async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     server: &Server,
-    mut stop: watch::Receiver<()>,
+    mut calls: watch::Receiver<Call>,
     stream: S,
     peer: Peer,
     files: Option<Files>,
@@ -274,7 +308,7 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let ended = tokio::select! {
         biased;
         ended = &mut connection => ended,
-        () = asked_to_end(&mut stop, &activity, limits.idle_timeout) => {
+        () = asked_to_end(&mut calls, &activity, limits) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -284,11 +318,19 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     }
 }
 
-/// Resolves when the server stops, or no request has been open for the `idle` time.
-async fn asked_to_end(stop: &mut watch::Receiver<()>, activity: &Activity, idle: Duration) {
-    tokio::select! {
-        _ = stop.changed() => {}
-        () = activity.idle(idle) => {}
+/// Resolves when the server stops, or the connection has been idle for too long.
+async fn asked_to_end(calls: &mut watch::Receiver<Call>, activity: &Activity, limits: &Limits) {
+    loop {
+        tokio::select! {
+            called = calls.changed() => {
+                let makes_room = *calls.borrow_and_update() == Call::MakeRoom;
+                let stays = makes_room && !activity.is_idle_for(limits.header_timeout);
+                if called.is_err() || !stays {
+                    return;
+                }
+            }
+            () = activity.idle(limits.idle_timeout) => return,
+        }
     }
 }
 
@@ -310,43 +352,5 @@ async fn pause(error: &io::Error) {
     if !of_the_connection {
         tracing::warn!(%error, "cannot accept connections for a moment");
         tokio::time::sleep(ACCEPT_PAUSE).await;
-    }
-}
-
-/// Connections by address: as many entries as addresses that are connected.
-#[derive(Clone, Debug, Default)]
-struct PerAddress(Arc<Mutex<HashMap<IpAddr, usize>>>);
-
-/// One of an address's connections, given back on drop.
-#[derive(Debug)]
-struct Place {
-    address: IpAddr,
-    all: PerAddress,
-}
-
-impl PerAddress {
-    fn enter(&self, address: IpAddr, limit: usize) -> Option<Place> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = all.entry(address).or_default();
-        if *count >= limit {
-            return None;
-        }
-        *count += 1;
-        Some(Place {
-            address,
-            all: self.clone(),
-        })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut all = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = all.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                all.remove(&self.address);
-            }
-        }
     }
 }

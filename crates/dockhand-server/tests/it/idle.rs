@@ -118,6 +118,35 @@ async fn an_upload_that_takes_longer_is_not_idle() {
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
 }
 
+#[tokio::test]
+async fn idle_connections_make_room_for_others() {
+    let mut setup = with(SHORT, HANG);
+    setup.limits.connections = 2;
+    setup.options.body_idle = HANG;
+    let server = start(setup).await;
+    let mut kept = server.connect().await;
+    get(&mut kept).await;
+    let mut busy = server.connect().await;
+    let digest = Algorithm::Sha256.digest(b"hello");
+    let head = format!(
+        "POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhel"
+    );
+    busy.write_all(head.as_bytes()).await.unwrap();
+    let request = b"GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let let_in = async {
+        while !server.talk(request).await.starts_with("HTTP/1.1 200") {
+            tokio::time::sleep(SHORT).await;
+        }
+    };
+    tokio::time::timeout(HANG / 2, let_in)
+        .await
+        .expect("there is no room");
+    assert_eq!(read_all(&mut kept).await, "", "it was closed");
+    busy.write_all(b"lo").await.unwrap();
+    let answer = read_all(&mut busy).await;
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+}
+
 async fn http2(stream: TcpStream) -> (h2::client::SendRequest<Bytes>, Ended) {
     let (sender, connection) = h2::client::handshake(stream).await.unwrap();
     (sender, tokio::spawn(connection))
