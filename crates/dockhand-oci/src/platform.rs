@@ -9,6 +9,38 @@ use serde::{Deserialize, Serialize};
 
 use crate::descriptor::null_is_default;
 
+mod matching;
+
+/// The architectures of Go, and other names of them, which may stand alone for linux.
+const ARCHITECTURES: [&str; 26] = [
+    "386",
+    "aarch64",
+    "amd64",
+    "arm",
+    "arm64",
+    "armel",
+    "armhf",
+    "i386",
+    "i686",
+    "loong64",
+    "loongarch64",
+    "mips",
+    "mips64",
+    "mips64le",
+    "mipsle",
+    "ppc",
+    "ppc64",
+    "ppc64le",
+    "riscv",
+    "riscv64",
+    "s390",
+    "s390x",
+    "wasm",
+    "x86",
+    "x86-64",
+    "x86_64",
+];
+
 /// The platform of an entry of an index. Real indexes leave parts out, so text may be empty here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Platform {
@@ -41,47 +73,13 @@ pub struct Platform {
     pub other: serde_json::Map<String, serde_json::Value>,
 }
 
-impl Platform {
-    /// Whether an image of this platform serves one who asks for `wanted`.
-    ///
-    /// What `wanted` leaves out matches anything. `arm64` is `arm64/v8`, `amd64` is `amd64/v1` and
-    /// `arm` is `arm/v7`, so that old and new spellings meet. A wanted version of the system matches
-    /// a longer one that begins with it, part by part.
-    #[must_use]
-    pub fn matches(&self, wanted: &Self) -> bool {
-        let version = |wanted: &String| {
-            let own = self.os_version.as_deref().unwrap_or_default();
-            own.strip_prefix(wanted.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        (wanted.os.is_empty() || self.os == wanted.os)
-            && (wanted.architecture.is_empty() || self.architecture == wanted.architecture)
-            && (wanted.variant.is_none() || self.effective_variant() == wanted.effective_variant())
-            && wanted.os_version.as_ref().is_none_or(version)
-            && wanted
-                .os_features
-                .iter()
-                .all(|feature| self.os_features.contains(feature))
-    }
-
-    /// The variant, or the one that the architecture has when none is named.
-    fn effective_variant(&self) -> Option<&str> {
-        self.variant
-            .as_deref()
-            .or(match self.architecture.as_str() {
-                "arm64" => Some("v8"),
-                "arm" => Some("v7"),
-                "amd64" => Some("v1"),
-                _ => None,
-            })
-    }
-}
-
 /// Why a text is no platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlatformError {
-    /// There are not two or three parts.
-    #[error("a platform is written `os/architecture` or `os/architecture/variant`")]
+    /// There are more than three parts, or one that is no known architecture.
+    #[error(
+        "a platform is written `os/architecture` or `os/architecture/variant`; an architecture alone means linux"
+    )]
     Shape,
     /// A part is empty or has a character that platforms do not have.
     #[error("each part of a platform has letters, digits, `_`, `.` and `-`, and at least one")]
@@ -91,9 +89,17 @@ pub enum PlatformError {
 impl FromStr for Platform {
     type Err = PlatformError;
 
-    /// Reads `linux/arm64/v8`, and `windows(10.0.17763+win32k)/amd64` as containerd writes it: in
-    /// brackets the version of the system, then features with `+` before each.
+    /// Reads `linux/arm64/v8`, `arm64` alone, which means linux, and `windows(10.0.17763+win32k)/amd64` as
+    /// containerd writes it: in brackets the version of the system, then features with `+` before each.
     fn from_str(text: &str) -> Result<Self, PlatformError> {
+        if ARCHITECTURES.contains(&text.to_ascii_lowercase().as_str()) {
+            let linux = Self {
+                os: "linux".to_owned(),
+                architecture: text.to_owned(),
+                ..Self::default()
+            };
+            return Ok(linux.normalized());
+        }
         let mut parts = text.split('/');
         let system = parts.next().ok_or(PlatformError::Shape)?;
         let architecture = parts.next().ok_or(PlatformError::Shape)?;

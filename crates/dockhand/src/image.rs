@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dockhand_client::image::is_image_config;
+use dockhand_client::image::{is_image_config, local_architecture};
 use dockhand_client::{Error, ErrorKind, RawManifest, Store, read_small};
 use dockhand_oci::{Descriptor, LinkKind, Manifest, ManifestKind, Platform, Reference};
 use jiff::Timestamp;
@@ -141,22 +141,17 @@ pub(crate) fn child_for<'a>(
     index: &'a Manifest,
     platform: Option<&Platform>,
 ) -> Option<&'a Descriptor> {
-    let fits = |child: &&Descriptor, wanted: &Platform| {
-        child
-            .platform
-            .as_ref()
-            .is_some_and(|own| own.matches(wanted))
+    let best = |wanted: &Platform| {
+        let listed = images(index).filter_map(|child| Some((child.platform.as_ref()?, child)));
+        Platform::best(wanted, listed)
     };
     if let Some(wanted) = platform {
-        return images(index).find(|child| fits(child, wanted));
+        return best(wanted);
     }
     let mut all = images(index);
     match (all.next(), all.next()) {
         (only, None) => only,
-        _ => {
-            let here = local_platform();
-            images(index).find(|child| fits(child, &here))
-        }
+        _ => best(&local_platform()),
     }
 }
 
@@ -178,15 +173,8 @@ fn absent(opened: &Opened, index: &Manifest, platform: Option<&Platform>) -> Fai
 
 /// Linux on this machine's processor: what containers here run on.
 pub(crate) fn local_platform() -> Platform {
-    let architecture = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "x86" => "386",
-        "powerpc64" => "ppc64le",
-        other => other,
-    };
     Platform {
-        architecture: architecture.to_owned(),
+        architecture: local_architecture().to_owned(),
         os: "linux".to_owned(),
         ..Platform::default()
     }

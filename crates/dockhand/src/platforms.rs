@@ -8,8 +8,8 @@ use crate::image::local_platform;
 // No doc comment: clap would take it for the help of the command.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Platforms {
-    /// Only these platforms, os/arch[/variant]; also `local` for this machine's and `all`, which is the
-    /// default
+    /// Copy only these platforms, os/arch[/variant] or arch alone for Linux; `local` is the one of this
+    /// machine, `all` is the default
     #[arg(long = "platform", value_name = "PLATFORM,…", value_delimiter = ',', value_parser = wanted)]
     wanted: Vec<Wanted>,
 }

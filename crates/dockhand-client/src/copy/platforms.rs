@@ -10,7 +10,8 @@ use crate::rewrite::Document;
 use crate::store::RawManifest;
 use crate::{Error, ErrorKind, Result};
 
-/// `index` with the images for `wanted` alone, and the attestations that are about them. What is kept
+/// `index` with the images for `wanted` alone, and the attestations that are about them: for each wanted
+/// platform the one that serves it best, or several that do so equally, such as versions of Windows. What is kept
 /// stays byte for byte; so does an image manifest, and all of an index of which all is wanted.
 ///
 /// # Errors
@@ -25,19 +26,22 @@ pub fn keep_platforms(index: &RawManifest, wanted: &[Platform]) -> Result<RawMan
         .iter()
         .filter(|link| link.kind == LinkKind::Manifest);
     let children: Vec<&Descriptor> = children.map(|link| &link.descriptor).collect();
-    let fits = |child: &Descriptor, wanted: &Platform| {
-        child
-            .platform
-            .as_ref()
-            .is_some_and(|own| own.matches(wanted))
-    };
+    // Per wanted platform, how well the best of the children serves it.
+    let rank = |child: &Descriptor, wanted: &Platform| child.platform.as_ref()?.rank(wanted);
+    let mut best = Vec::with_capacity(wanted.len());
     for wanted in wanted {
-        if !children.iter().any(|child| fits(child, wanted)) {
-            return Err(absent(wanted, &children));
-        }
+        let ranks = children.iter().filter_map(|child| rank(child, wanted));
+        best.push((
+            wanted,
+            ranks.min().ok_or_else(|| absent(wanted, &children))?,
+        ));
     }
+    let fits = |child: &Descriptor| {
+        let mut best = best.iter();
+        best.any(|(wanted, best)| rank(child, wanted) == Some(*best))
+    };
     let kept: BTreeSet<_> = { children.iter() }
-        .filter(|child| wanted.iter().any(|wanted| fits(child, wanted)))
+        .filter(|child| fits(child))
         .map(|child| child.digest)
         .collect();
     // By the entry and not by the digest: one image may be listed for several platforms.
@@ -46,8 +50,7 @@ pub fn keep_platforms(index: &RawManifest, wanted: &[Platform]) -> Result<RawMan
             .annotations
             .get(ATTESTED)
             .and_then(|digest| digest.parse().ok());
-        wanted.iter().any(|wanted| fits(child, wanted))
-            || about.is_some_and(|about| kept.contains(&about))
+        fits(child) || about.is_some_and(|about| kept.contains(&about))
     };
     if children.iter().all(|child| stays(child)) {
         return Ok(index.clone());

@@ -140,8 +140,8 @@ pub async fn images(store: &dyn Store, what: &Reference) -> Result<Vec<Image>> {
     Ok(images)
 }
 
-/// The one image that `what` names: that for `platform`. When none is said, it is the only one there is,
-/// or that for Linux on the processor of this machine.
+/// The one image that `what` names: the best for `platform`. Without a platform, it is the only one there
+/// is, or the best for Linux on the processor of this machine.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`] when there is none for the platform, with those that there are.
@@ -161,7 +161,8 @@ pub async fn select(
     };
     let wanted = platform.unwrap_or(&local);
     let known = names(all.iter().map(|image| &image.platform));
-    let found = all.into_iter().find(|image| image.platform.matches(wanted));
+    let platforms: Vec<Platform> = all.iter().map(|image| image.platform.clone()).collect();
+    let found = Platform::best(wanted, platforms.iter().zip(all));
     found.ok_or_else(|| {
         let message = format!("{what} has no image for {wanted}");
         Error::new(ErrorKind::NotFound, message).with_hint(format!("it has {known}"))

@@ -92,7 +92,7 @@ pub async fn base_check(
 ) -> Result<BaseCheck> {
     let root = store.manifest(what).await?;
     let root_digest = root.digest;
-    let mut fitting = None;
+    let mut offered = Vec::new();
     for one in listed(store, root).await? {
         if !one.is_image() {
             continue;
@@ -102,13 +102,12 @@ pub async fn base_check(
             Some(platform) => platform,
             None => one.clone().image(store).await?.platform,
         };
-        // The version of the system changes from one base to the next.
-        if platform.matches(&loose(&image.config.platform())) {
-            fitting = Some(one);
-            break;
-        }
+        offered.push((platform, one));
     }
-    let Some(fitting) = fitting else {
+    // The version of the system changes from one base to the next.
+    let wanted = loose(&image.config.platform());
+    let offered = offered.iter().map(|(platform, one)| (platform, one));
+    let Some(fitting) = Platform::best(&wanted, offered).cloned() else {
         let message = format!("the base {} has no image for {}", base.name, image.platform);
         return Err(Error::new(ErrorKind::NotFound, message));
     };

@@ -54,10 +54,13 @@ impl BaseImages {
         {
             return Ok(only);
         }
-        let wanted = loose(platform);
-        let exact = { self.images.iter() }.find(|image| image.platform.matches(platform));
-        let found =
-            exact.or_else(|| { self.images.iter() }.find(|image| image.platform.matches(&wanted)));
+        let best = |wanted: &Platform| {
+            Platform::best(
+                wanted,
+                self.images.iter().map(|image| (&image.platform, image)),
+            )
+        };
+        let found = best(platform).or_else(|| best(&loose(platform)));
         found.ok_or_else(|| {
             let message = format!("the base {} has no image for {platform}", self.name);
             let known = names(self.images.iter().map(|image| &image.platform));

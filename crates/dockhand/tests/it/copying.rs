@@ -67,6 +67,25 @@ fn cp_takes_some_platforms_and_leaves_names_alone() {
 }
 
 #[test]
+fn a_platform_is_matched_as_container_engines_match_it() {
+    let (bench, _folder, there) = two();
+    let (_, children) = bench.index("app:1");
+    for (wanted, child) in [
+        ("x86_64", &children[0]),
+        ("linux/amd64/v3", &children[0]),
+        ("aarch64", &children[1]),
+        ("linux/arm64/v8", &children[1]),
+    ] {
+        let digest = bench.ok(&["digest", "%/app:1", "--platform", wanted]);
+        assert_eq!(digest.trim(), child, "digest {wanted}");
+        let target = format!("{}/app:1", there.host());
+        bench.ok(&["cp", "%/app:1", &target, "--platform", wanted]);
+        assert_eq!(bench.ok(&["digest", &target]).trim(), child, "cp {wanted}");
+    }
+    bench.fails(2, &["digest", "%/app:1", "--platform", "linux"]);
+}
+
+#[test]
 fn cp_takes_what_belongs_to_an_image() {
     let (bench, _folder, there) = two();
     let image = bench.image("app:1", Made::default());
