@@ -96,7 +96,8 @@ pub trait StageWriter: Send {
 
     /// Makes the stage the blob under `key`: durable, name and all, when it returns. `proof` says
     /// that these bytes have been hashed; its size is checked against what was written.
-    /// Asked again for the same key, it replaces equal bytes by equal bytes. What was durable in the
+    /// Whatever lies under the key is replaced, at once: a reader has the old bytes or the new ones. They
+    /// should be equal, and are not when the old ones are damaged. What was durable in the
     /// stage stays there until [`BlobStore::discard`], so that an upload can go on when the metadata
     /// did not come to know of the blob.
     async fn adopt(self: Box<Self>, proof: &Verified, key: &BlobKey) -> Result<(), StoreError>;

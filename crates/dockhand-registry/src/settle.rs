@@ -3,9 +3,8 @@
 use std::time::SystemTime;
 
 use dockhand_oci::{Digest, RepoName, UploadId, Verified};
-use futures_util::StreamExt;
 
-use crate::blob_store::{BlobKey, StageWriter, Staged};
+use crate::blob_store::{StageWriter, Staged};
 use crate::error::Error;
 use crate::layout::blob_key;
 use crate::metadata::{BlobCommit, Committed, MetadataError, NextKey};
@@ -13,9 +12,6 @@ use crate::registry::Registry;
 
 #[cfg(test)]
 mod tests;
-
-/// How often a blob may vanish between being found and being linked before the push gives up.
-const SETTLE_TRIES: usize = 3;
 
 /// What a push asks for.
 struct Push<'a> {
@@ -62,55 +58,37 @@ impl Registry {
         if let Some(generation) = spare {
             self.take_back(&digest, generation).await;
         }
+        settled?;
         // The stage of an upload keeps its bytes until the blob is one, and then they are left over.
-        if settled? || session {
+        if session {
             self.discard_later(id, Staged::default());
         }
         Ok(proof)
     }
 
-    /// Says whether what was staged is left over. `spare` is the generation of bytes that were
-    /// adopted and are surely not the blob.
+    /// Puts the bytes where those of the blob are, or are to be, and commits. `spare` is the generation
+    /// of bytes that were adopted and are surely not the blob.
     async fn adopt_and_commit(
         &self,
         push: &Push<'_>,
         writer: Box<dyn StageWriter>,
         spare: &mut Option<u32>,
-    ) -> Result<bool, Error> {
+    ) -> Result<(), Error> {
         let digest = *push.proof.digest();
-        for _ in 0..SETTLE_TRIES {
-            match self.metadata.next_key(&digest).await? {
-                NextKey::Live { key, size } if self.intact(&key, size).await => {
-                    match self.metadata.commit_blob(push.commit(None)).await? {
-                        Committed::Gone => {}
-                        Committed::Stored | Committed::Existed { .. } => return Ok(true),
-                    }
-                }
-                NextKey::Live { key, .. } => {
-                    // Bytes that were lost or cut short are healed by whoever pushes them again.
-                    tracing::warn!(%digest, "a damaged blob is replaced by what was pushed again");
-                    writer.adopt(push.proof, &key).await?;
-                    return match self.metadata.commit_blob(push.commit(None)).await? {
-                        // The row went away meanwhile: nothing is linked.
-                        Committed::Gone => Err(Error::Busy),
-                        Committed::Stored | Committed::Existed { .. } => Ok(false),
-                    };
-                }
-                NextKey::Free { generation } => {
-                    writer
-                        .adopt(push.proof, &blob_key(&digest, generation))
-                        .await?;
-                    let committed = self.metadata.commit_blob(push.commit(Some(generation)));
-                    let committed = committed.await;
-                    *spare = is_spare(&committed).then_some(generation);
-                    return match committed? {
-                        Committed::Gone => Err(Error::Busy),
-                        Committed::Stored | Committed::Existed { .. } => Ok(false),
-                    };
-                }
-            }
+        let (key, generation) = match self.metadata.next_key(&digest).await? {
+            NextKey::Live { key, .. } => (key, None),
+            NextKey::Free { generation } => (blob_key(&digest, generation), Some(generation)),
+        };
+        // Also over a blob that is there: only these bytes are known to be right. The same length says
+        // nothing of a flipped bit, and to read the others back would ask the page cache, not the disk.
+        writer.adopt(push.proof, &key).await?;
+        let committed = self.metadata.commit_blob(push.commit(generation)).await;
+        *spare = generation.filter(|_| is_spare(&committed));
+        match committed? {
+            // The row went away meanwhile, or the generation was used up: nothing is linked.
+            Committed::Gone => Err(Error::Busy),
+            Committed::Stored | Committed::Existed { .. } => Ok(()),
         }
-        Err(Error::Busy)
     }
 
     /// Deletes the bytes of a generation that no row names. Should it fail, they lie there until the
@@ -128,19 +106,6 @@ impl Registry {
         if let Err(error) = deleted {
             tracing::warn!(%digest, %error, "bytes without a row could not be deleted");
         }
-    }
-
-    /// Whether the last byte of a blob is there: two system calls, no hash.
-    async fn intact(&self, key: &BlobKey, size: u64) -> bool {
-        let Ok(mut tail) = self.blobs.read(key, size.saturating_sub(1)..size).await else {
-            return false;
-        };
-        while let Some(chunk) = tail.next().await {
-            if chunk.is_err() {
-                return false;
-            }
-        }
-        true
     }
 }
 

@@ -29,7 +29,7 @@ macro_rules! cases {
     };
 }
 
-const CASES: [Case; 20] = cases![
+const CASES: [Case; 21] = cases![
     reading::whole_blobs_and_every_kind_of_range,
     reading::what_is_missing_is_said,
     reading::a_range_beyond_the_end_ends_with_an_error,
@@ -46,6 +46,7 @@ const CASES: [Case; 20] = cases![
     adopting::chunks_of_every_shape,
     adopting::a_wrong_size_is_refused_and_harms_nothing,
     adopting::the_same_key_again_replaces_equal_bytes,
+    adopting::other_bytes_under_the_key_are_replaced,
     adopting::generations_and_algorithms_do_not_meet,
     adopting::deleting_twice_is_no_error,
     races::many_uploads_at_once,
@@ -134,6 +135,18 @@ async fn put(store: &Store, id: UploadId, bytes: &Bytes) -> BlobKey {
     let key = key(bytes);
     done(writer.adopt(&proof(bytes), &key).await);
     key
+}
+
+/// Stores a blob whose first half was acknowledged before.
+async fn put_in_two(store: &Store, id: UploadId, bytes: &Bytes) {
+    let half = bytes.len() / 2;
+    let mut writer = begin(store, id).await;
+    write(&mut writer, &bytes.slice(..half)).await;
+    let staged = done(writer.sync().await);
+    let mut writer = done(store.stage(id, &staged).await);
+    write(&mut writer, &bytes.slice(half..)).await;
+    done(writer.adopt(&proof(bytes), &key(bytes)).await);
+    done(store.discard(id, &staged).await);
 }
 
 /// All of a stream, and the error at its end if there is one.

@@ -70,6 +70,12 @@ impl Running {
         TcpStream::connect(self.address).await.unwrap()
     }
 
+    /// Stops the server and waits until it has ended.
+    pub(crate) async fn end(self) {
+        self.stop.send(()).unwrap();
+        self.done.await.unwrap();
+    }
+
     /// Sends bytes and reads until the server closes, for at most some seconds.
     pub(crate) async fn talk(&self, bytes: &[u8]) -> String {
         let mut stream = self.connect().await;

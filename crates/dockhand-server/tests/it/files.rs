@@ -11,13 +11,13 @@ use tokio::net::TcpStream;
 use crate::connections::{Running, setup, start};
 
 /// Not a multiple of anything, and no byte like its neighbours.
-fn content(length: usize) -> Vec<u8> {
+pub(crate) fn content(length: usize) -> Vec<u8> {
     (0..length)
         .map(|i| u8::try_from((i * 31 + i / 251) % 251).unwrap())
         .collect()
 }
 
-async fn serve(folder: &Path) -> Running {
+pub(crate) async fn serve(folder: &Path) -> Running {
     start(Setup {
         data: Some(folder.to_owned()),
         ..setup()
@@ -40,7 +40,7 @@ async fn push(server: &Running, bytes: &[u8]) -> Digest {
 }
 
 /// Reads one answer off a connection that stays open.
-async fn answer(stream: &mut TcpStream, is_head: bool) -> (String, Vec<u8>) {
+pub(crate) async fn answer(stream: &mut TcpStream, is_head: bool) -> (String, Vec<u8>) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.unwrap());

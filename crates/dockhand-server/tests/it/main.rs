@@ -6,6 +6,7 @@ mod bad_input;
 mod blobs;
 mod conditions;
 mod connections;
+mod damage;
 mod descriptors;
 mod early_answers;
 mod expectations;

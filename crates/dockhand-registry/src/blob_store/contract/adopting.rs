@@ -4,7 +4,8 @@ use bytes::Bytes;
 use dockhand_oci::Algorithm;
 
 use super::{
-    Staged, Store, StoreError, begin, content, done, expect, key, proof, put, upload, write,
+    Staged, Store, StoreError, begin, content, done, drain, expect, key, proof, put, put_in_two,
+    upload, write,
 };
 use crate::layout::blob_key;
 
@@ -75,6 +76,32 @@ pub(super) async fn the_same_key_again_replaces_equal_bytes(store: Store) {
     for number in 1..=3 {
         let key = put(&store, upload(number), &bytes).await;
         expect(&store, &key, &bytes).await;
+    }
+}
+
+/// As many bytes, and longer and shorter ones: what a disk that forgets leaves under a key.
+pub(super) async fn other_bytes_under_the_key_are_replaced(store: Store) {
+    for size in [1, 5000, 700_000] {
+        let bytes = content(7, size);
+        for damaged in [size, size + 1, size / 2].map(|size| content(8, size)) {
+            for whole in [true, false] {
+                let mut writer = begin(&store, upload(1)).await;
+                write(&mut writer, &damaged).await;
+                done(writer.adopt(&proof(&damaged), &key(&bytes)).await);
+                expect(&store, &key(&bytes), &damaged).await;
+                let range = 0..damaged.len() as u64;
+                let before = done(store.read(&key(&bytes), range).await);
+                if whole {
+                    put(&store, upload(2), &bytes).await;
+                } else {
+                    put_in_two(&store, upload(2), &bytes).await;
+                }
+                expect(&store, &key(&bytes), &bytes).await;
+                // Who began to read before goes on with what was there then.
+                let (found, error) = drain(before).await;
+                assert!(error.is_none() && found == damaged, "{size}: {error:?}");
+            }
+        }
     }
 }
 

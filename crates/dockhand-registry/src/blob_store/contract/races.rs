@@ -1,10 +1,8 @@
 //! Much at once.
 
-use bytes::Bytes;
-use dockhand_oci::UploadId;
 use tokio::task::JoinSet;
 
-use super::{Store, begin, content, done, drain, expect, key, proof, put, upload, write};
+use super::{Store, content, done, drain, expect, key, put, put_in_two, upload};
 
 pub(super) async fn many_uploads_at_once(store: Store) {
     let mut running = JoinSet::new();
@@ -49,16 +47,4 @@ pub(super) async fn many_writers_of_one_blob(store: Store) {
             tokio::task::yield_now().await;
         }
     }
-}
-
-/// Stores a blob whose first half was acknowledged before.
-async fn put_in_two(store: &Store, id: UploadId, bytes: &Bytes) {
-    let half = bytes.len() / 2;
-    let mut writer = begin(store, id).await;
-    write(&mut writer, &bytes.slice(..half)).await;
-    let staged = done(writer.sync().await);
-    let mut writer = done(store.stage(id, &staged).await);
-    write(&mut writer, &bytes.slice(half..)).await;
-    done(writer.adopt(&proof(bytes), &key(bytes)).await);
-    done(store.discard(id, &staged).await);
 }

@@ -96,11 +96,13 @@ impl Folders {
 
     /// Makes `folder` in one that is there. Its name is not safe yet.
     fn make(&self, folder: &str) -> Result<(), StoreError> {
-        let path = self.root.join(folder);
-        match fs::create_dir(&path) {
-            Err(e) if e.kind() != ErrorKind::AlreadyExists => {
-                Err(failed(format!("making the folder {}", path.display()), e))
-            }
+        let doing = || format!("making the folder {}", self.root.join(folder).display());
+        self.try_make(folder).map_err(|e| failed(doing(), e))
+    }
+
+    fn try_make(&self, folder: &str) -> io::Result<()> {
+        match fs::create_dir(self.root.join(folder)) {
+            Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(e),
             _ => Ok(()),
         }
     }
@@ -109,7 +111,15 @@ impl Folders {
     pub(super) fn prepare(&self, key: &BlobKey) -> Result<(), StoreError> {
         let folder = parent(key.as_str());
         self.create(parent(folder))?;
-        self.make(folder)
+        match self.try_make(folder) {
+            // Folders that were there have been removed: a push that is to heal that makes them again.
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                self.safe().clear();
+                self.create(parent(folder))?;
+                self.make(folder)
+            }
+            made => made.map_err(|e| failed(format!("making the folder of {key:?}"), e)),
+        }
     }
 
     /// Makes what has just got the name `key` safe. Its folder is its own, so just as new.

@@ -171,7 +171,7 @@ impl StageFile {
         // between, the upload goes on where it stood.
         let renamed = match place.safe {
             0 => fs::rename(from, to),
-            _ => link_over(&from, &to, &apart),
+            _ => link_over(|name| fs::hard_link(&from, name), &to, &apart),
         };
         renamed.map_err(|e| place.failed(&format!("naming {key:?}"), e))
     }
@@ -208,16 +208,20 @@ fn flush(file: &File, place: &Place) -> Result<(), StoreError> {
     })
 }
 
-/// Gives a file a second name, in the place of whatever has that name. When it fails, the file does
-/// not have the name. `apart` is a name for the time being, among the uploads: what a crash leaves
-/// under it goes with its upload.
-fn link_over(from: &Path, to: &Path, apart: &Path) -> io::Result<()> {
-    match fs::hard_link(from, to) {
+/// Gives a file the name `to`, in the place of whatever has that name. When it fails, the file does
+/// not have the name. `link` gives it a name that nothing has yet; `apart` is a name for the time being,
+/// among the uploads: what a crash leaves under it goes with its upload.
+pub(super) fn link_over(
+    link: impl Fn(&Path) -> io::Result<()>,
+    to: &Path,
+    apart: &Path,
+) -> io::Result<()> {
+    match link(to) {
         Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
         linked => return linked,
     }
     remove(apart)?;
-    fs::hard_link(from, apart)?;
+    link(apart)?;
     let renamed = fs::rename(apart, to);
     // When both are names of one file already, a rename does nothing and leaves both.
     if let Err(error) = remove(apart) {
@@ -231,7 +235,7 @@ impl Place {
         self.shared.stage_path(self.id)
     }
 
-    fn path_apart(&self) -> PathBuf {
+    pub(super) fn path_apart(&self) -> PathBuf {
         self.path().with_extension(APART)
     }
 
