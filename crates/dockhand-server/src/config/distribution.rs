@@ -8,6 +8,7 @@ mod http;
 mod keys;
 mod log;
 mod overlay;
+mod security;
 mod settings;
 mod storage;
 mod tree;
@@ -15,6 +16,7 @@ mod walk;
 
 use std::path::Path;
 
+pub(super) use keys::LOGIN;
 pub use keys::{FOREIGN_KEYS, Fate, ForeignKey};
 
 use super::environment::Environment;
@@ -42,6 +44,7 @@ pub(super) fn read(layers: &mut Layers, path: &Path, text: &str, environment: &E
     for section in ["storage", "auth"] {
         expand(&mut root, section, layers);
     }
+    security::refuse_empty(&root, layers);
     walk::judge(&root, layers);
     let mut settings = Settings {
         root: &root,
@@ -52,7 +55,8 @@ pub(super) fn read(layers: &mut Layers, path: &Path, text: &str, environment: &E
     settings.http();
 }
 
-/// Names variables that were meant for a file of CNCF Distribution when there is none.
+/// Names variables that were meant for a file of CNCF Distribution when there is none. One that would
+/// have kept somebody out is refused.
 pub(super) fn warn_unread(layers: &mut Layers, environment: &Environment) {
     let meant = |name: &&String| {
         let section = name
@@ -62,10 +66,12 @@ pub(super) fn warn_unread(layers: &mut Layers, environment: &Environment) {
             .next()
             .unwrap_or_default();
         overlay::is_key(name)
+            && !security::secures(name)
             && keys::names_in("")
                 .iter()
                 .any(|known| known.to_ascii_uppercase() == section)
     };
+    security::refuse_unread(environment, layers);
     let names: Vec<&str> = environment
         .keys()
         .filter(meant)

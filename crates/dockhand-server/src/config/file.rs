@@ -5,13 +5,17 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
+use super::distribution::LOGIN;
 use super::layers::Layers;
 use super::problem::Origin;
-use super::suggest::nearest;
+use super::suggest::{is_near, nearest};
 use super::{Key, keys};
 
 /// The sections of the client, which may stand in the same file; it judges them itself.
 const CLIENT: [&str; 2] = ["client", "connections"];
+
+/// The section that says how connections are encrypted.
+const TLS: &str = "server.tls";
 
 /// Sets what the text of a file sets.
 pub(super) fn read(layers: &mut Layers, path: &Path, text: &str) {
@@ -66,6 +70,9 @@ impl File<'_> {
             } else if !is_section(&path) {
                 layers.problem(at_name, unknown(section, name.get_ref()));
             } else if let (DeValue::Table(spans), Value::Table(values)) = (inner(span), value) {
+                if path == TLS && values.is_empty() {
+                    layers.problem(at_name, format!("[{TLS}] is empty, so nothing would be encrypted; set `cert` and `key`, or remove it"));
+                }
                 self.section(layers, &path, spans, values);
             } else {
                 layers.problem(
@@ -103,6 +110,11 @@ fn unknown(section: &str, name: &str) -> String {
         (_, Some(path)) => format!("; did you mean `{path}`?"),
         (Some(name), None) => format!("; did you mean `{name}`?"),
         (None, None) => String::new(),
+    };
+    let hint = if is_near(name, "auth") {
+        format!("; {LOGIN}")
+    } else {
+        hint
     };
     let place = if section.is_empty() {
         "the sections are".into()

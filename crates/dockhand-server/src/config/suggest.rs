@@ -11,19 +11,25 @@ pub(super) fn nearest<S: AsRef<str>>(
     name: &str,
     candidates: impl IntoIterator<Item = S>,
 ) -> Option<S> {
-    let name = name.to_lowercase();
-    let score = |candidate: &S| {
-        let candidate = candidate.as_ref().to_lowercase();
-        // One letter too many, too few, wrong, or two in the wrong order.
-        let slip = name.len() >= SHORT && strsim::osa_distance(&name, &candidate) <= 1;
-        let likeness = strsim::jaro_winkler(&name, &candidate);
-        if slip {
-            Some(1.0)
-        } else {
-            (likeness >= ALIKE).then_some(likeness)
-        }
-    };
-    best(candidates, score)
+    best(candidates, |candidate| likeness(name, candidate.as_ref()))
+}
+
+/// Whether somebody who wrote a name may have meant this one.
+pub(super) fn is_near(name: &str, candidate: &str) -> bool {
+    likeness(name, candidate).is_some()
+}
+
+/// How much a name is like another one, if it is enough.
+fn likeness(name: &str, candidate: &str) -> Option<f64> {
+    let (name, candidate) = (name.to_lowercase(), candidate.to_lowercase());
+    // One letter too many, too few, wrong, or two in the wrong order.
+    let slip = name.len() >= SHORT && strsim::osa_distance(&name, &candidate) <= 1;
+    let likeness = strsim::jaro_winkler(&name, &candidate);
+    if slip {
+        Some(1.0)
+    } else {
+        (likeness >= ALIKE).then_some(likeness)
+    }
 }
 
 /// How alike two variables must be (Damerau–Levenshtein, 1 is equal). They begin alike, which

@@ -28,7 +28,7 @@ use Fate::{Honoured, Ignored, Moot, Refused};
 
 const OBJECT_STORE: &str =
     "blobs are kept on a file system (`storage.filesystem`) or in memory; object stores come later";
-const LOGIN: &str = "there is no authentication yet, so everybody could push and delete; put a proxy that \
+pub(in crate::config) const LOGIN: &str = "there is no authentication yet, so everybody could push and delete; put a proxy that \
      authenticates in front, and remove it here";
 const READINESS: &str = "/readyz finds out whether the registry can write each time it is asked";
 const UPLOADS: &str = "server.limits.upload-expiry";

@@ -3,6 +3,7 @@
 //! <https://distribution.github.io/distribution/about/configuration/#override-specific-configuration-options>
 
 use super::keys::{FIELD_NAMES, find, names_in};
+use super::security;
 use super::tree::{Data, Entry, Node};
 use crate::config::environment::{Environment, is_of_kubernetes};
 use crate::config::layers::Layers;
@@ -34,6 +35,11 @@ pub(super) fn lay(root: &mut Node, environment: &Environment, layers: &mut Layer
             .collect();
         match set(root, "", &names, parse(text, &at)) {
             Ok(()) => {}
+            Err(Trouble::Unknown) if security::secures(name) => layers.problem(
+                at,
+                "no key of CNCF Distribution has this name, and to ignore what may be meant for `auth` \
+                 or `http.tls` would be unsafe; correct or unset it",
+            ),
             Err(Trouble::Unknown) => layers.warn(
                 &at,
                 "ignored, since no key of CNCF Distribution has this name",

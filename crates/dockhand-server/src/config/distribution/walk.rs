@@ -2,6 +2,7 @@
 //! no key at all.
 
 use super::keys::{FOREIGN_KEYS, Fate, find, names_in};
+use super::security;
 use super::tree::{Data, Entry, Node};
 use crate::config::layers::Layers;
 use crate::config::suggest::nearest;
@@ -71,6 +72,17 @@ fn is_chosen(entry: &Entry, path: &str) -> bool {
 }
 
 fn unknown(entry: &Entry, section: &str, path: &str, layers: &mut Layers) {
+    if section == "http.tls" {
+        let names = names_in(section).join(", ");
+        let message = format!(
+            "`{path}` is not a key of CNCF Distribution, and to ignore it could be unsafe: correct or \
+             remove it (`{section}` takes {names})"
+        );
+        return layers.problem(entry.at.clone(), message);
+    }
+    if let Some(meant) = security::meant_by(entry, path) {
+        return layers.problem(entry.at.clone(), security::slip(path, meant));
+    }
     let hint = nearest(entry.name.as_str(), names_in(section));
     let hint = hint
         .map(|name| format!("; did you mean `{name}`?"))
