@@ -21,6 +21,7 @@ mod sessions;
 mod settle;
 mod sweep;
 mod uploads;
+mod usage;
 
 pub use blob_store::{BlobKey, BlobStore, BlobStream, StageWriter, Staged, StoreError};
 pub use blobs::Blob;
@@ -33,3 +34,4 @@ pub use presence::{Gone, Presence};
 pub use readiness::NotReady;
 pub use registry::{Registry, Settings};
 pub use uploads::{Chunk, UploadStatus};
+pub use usage::{Contents, Space};

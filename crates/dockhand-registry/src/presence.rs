@@ -17,7 +17,10 @@ const PARTS: [&str; 6] = ["", DATABASE, LOG, LOCK, BLOBS, UPLOADS];
 
 /// The files of a registry as they were when it opened them.
 #[derive(Clone, Debug)]
-pub struct Presence(Vec<(PathBuf, Identity)>);
+pub struct Presence {
+    root: PathBuf,
+    parts: Vec<(PathBuf, Identity)>,
+}
 
 /// What a file is, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +68,12 @@ impl Presence {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Self(noted))
+        Ok(Self { root, parts: noted })
+    }
+
+    /// The folder, as an absolute path.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Compares. It may wait for the disk; a file that cannot be looked at for another reason than that
@@ -74,7 +82,7 @@ impl Presence {
     /// # Errors
     /// [`Gone`] names the first file that is not the one that is open.
     pub fn check(&self) -> Result<(), Gone> {
-        for (path, noted) in &self.0 {
+        for (path, noted) in &self.parts {
             let replaced = match identity(path) {
                 Ok(found) if found == *noted => continue,
                 Ok(_) => true,
@@ -123,7 +131,7 @@ mod tests {
                 let _blobs = FileSystem::open(&root).unwrap();
                 let metadata = Metadata::open_sqlite(&root.join(DATABASE)).unwrap();
                 let presence = Presence::note(&root).unwrap();
-                assert_eq!(presence.0.len(), PARTS.len());
+                assert_eq!(presence.parts.len(), PARTS.len());
                 assert_eq!(presence.check(), Ok(()), "{part}");
                 let path = if part.is_empty() {
                     root.clone()

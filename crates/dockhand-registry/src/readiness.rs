@@ -1,5 +1,6 @@
 //! Whether the registry can take a push right now, and whether what it writes will be found again.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -36,6 +37,11 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
+    /// The folder.
+    pub(crate) fn root(&self) -> &Path {
+        self.presence.root()
+    }
+
     async fn look(&self) -> Result<(), NotReady> {
         let looking = async {
             let turn = Arc::clone(&self.turn).lock_owned().await;

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::metadata::{Metadata, UploadLimits};
 use crate::readiness::Watch;
 use crate::sessions::Sessions;
+use crate::usage::Counter;
 
 /// What an operator may set of the rules. The defaults are those of a registry that is safe to run.
 #[derive(Clone, Debug)]
@@ -72,6 +73,7 @@ pub struct Registry {
     pub(crate) adoptions: Arc<Adoptions>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) watch: Option<Arc<Watch>>,
+    pub(crate) counter: Arc<Counter>,
 }
 
 impl Registry {
@@ -86,6 +88,7 @@ impl Registry {
             adoptions: Arc::default(),
             settings,
             watch: None,
+            counter: Arc::default(),
         }
     }
 

@@ -180,7 +180,8 @@ section! {
         /// Whether tags, manifests and blobs may be deleted over HTTP. It frees no space yet: bytes that
         /// nothing names any more stay on the disk until garbage collection, which is to come.
         delete: bool = true;
-        /// Whether nothing may be written at all, for maintenance.
+        /// Whether nothing may be written at all. Pushes and deletes are refused, and nothing in the folder
+        /// is changed or created, so that it may be mounted read-only and be shared by several servers.
         readonly: bool = false;
         /// Whether a manifest may name content that its repository does not have. Off, so that what
         /// was pushed can be pulled.

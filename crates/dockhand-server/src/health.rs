@@ -68,6 +68,9 @@ async fn readiness(app: &App) -> Response<Body> {
 
 async fn metrics(app: &App) -> Option<Response<Body>> {
     let metrics = app.metrics.as_ref()?;
-    metrics.uploads.refresh(&app.registry).await;
+    tokio::join!(
+        metrics.uploads.refresh(&app.registry),
+        metrics.storage.refresh(&app.registry)
+    );
     Some(bytes_as(OPEN_METRICS, metrics.encode().into()))
 }

@@ -1,19 +1,24 @@
 //! What is counted. No label has a name that a client chooses, so their number stays small.
 
+#[cfg(target_os = "linux")]
+mod process;
+mod storage;
 mod uploads;
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
 
+use storage::Storage;
 use uploads::Uploads;
 
 /// What a request is counted under.
@@ -38,6 +43,8 @@ const BUCKETS: [f64; 10] = [0.0005, 0.002, 0.01, 0.05, 0.2, 1.0, 5.0, 20.0, 60.0
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Mutex<Registry>,
+    /// Those under names that are not ours alone.
+    common: Registry,
     pub(crate) requests: Family<Labels, Counter>,
     pub(crate) sent: Family<EndpointLabel, Counter>,
     pub(crate) received: Family<EndpointLabel, Counter>,
@@ -45,6 +52,28 @@ pub(crate) struct Metrics {
     pub(crate) in_flight: Gauge,
     pub(crate) connections: Gauge,
     pub(crate) uploads: Uploads,
+    pub(crate) storage: Storage,
+}
+
+/// What every program tells of its process, where that can be found out.
+fn common() -> Registry {
+    #[allow(unused_mut, reason = "there is something to register on Linux")]
+    let mut registry = Registry::with_prefix("process");
+    #[cfg(target_os = "linux")]
+    registry.register_collector(Box::new(process::OwnProcess));
+    registry
+}
+
+/// Writes a value that is found out when it is asked for.
+fn constant(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    unit: Option<&Unit>,
+    value: &impl EncodeMetric,
+) -> std::fmt::Result {
+    let metric = encoder.encode_descriptor(name, help, unit, value.metric_type())?;
+    value.encode(metric)
 }
 
 fn histogram() -> Histogram {
@@ -54,6 +83,8 @@ fn histogram() -> Histogram {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("dockhand");
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The program", build);
         let metrics = Self {
             requests: Family::default(),
             sent: Family::default(),
@@ -62,7 +93,9 @@ impl Default for Metrics {
             in_flight: Gauge::default(),
             connections: Gauge::default(),
             uploads: Uploads::register(&mut registry),
+            storage: Storage::register(&mut registry),
             registry: Mutex::default(),
+            common: common(),
         };
         registry.register(
             "http_requests",
@@ -120,7 +153,10 @@ impl Metrics {
     pub(crate) fn encode(&self) -> String {
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = encode(&mut text, &registry) {
+        let written = encode_registry(&mut text, &registry)
+            .and_then(|()| encode_registry(&mut text, &self.common))
+            .and_then(|()| encode_eof(&mut text));
+        if let Err(error) = written {
             tracing::error!(%error, "the metrics could not be written");
         }
         text

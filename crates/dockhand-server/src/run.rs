@@ -14,8 +14,10 @@ use crate::admin::Admin;
 use crate::admin::socket::{AdminSocket, SocketFile};
 use crate::app::{App, Options};
 use crate::config::Address;
+use crate::exposure;
 use crate::listen::{self, Limits};
 use crate::metrics_address;
+use crate::sockets::{self, Sockets};
 use crate::store;
 use crate::tls::{Tls, TlsError, TlsFiles};
 
@@ -69,6 +71,9 @@ pub enum RunError {
         /// The cause.
         source: std::io::Error,
     },
+    /// A socket for metrics was passed on, and there are none.
+    #[error("a socket for metrics was passed on, but metrics are not served")]
+    NoMetrics,
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -99,6 +104,7 @@ impl RunError {
             Self::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
                 Some("something else listens there; choose another with --listen HOST:PORT")
             }
+            Self::NoMetrics => Some("set metrics.enabled, or remove the socket"),
             _ => None,
         }
     }
@@ -122,9 +128,9 @@ pub struct Reload(Option<Tls>);
 
 impl Reload {
     /// Reads the certificate files again. What came of it is a line in the log.
-    pub fn now(&self) {
+    pub async fn now(&self) {
         match &self.0 {
-            Some(tls) => tls.reload(),
+            Some(tls) => tls.reload().await,
             None => tracing::info!(
                 "there is no certificate to reload; a changed configuration needs a restart"
             ),
@@ -141,6 +147,14 @@ impl Server {
     /// # Errors
     /// [`RunError`] names what cannot be had.
     pub async fn start(setup: Setup) -> Result<Self, RunError> {
+        Self::start_on(setup, Sockets::default()).await
+    }
+
+    /// As [`Server::start`], on sockets that listen already, in place of the addresses of `setup`.
+    ///
+    /// # Errors
+    /// [`RunError`] names what cannot be had.
+    pub async fn start_on(mut setup: Setup, sockets: Sockets) -> Result<Self, RunError> {
         let registry = store::open(&setup).await?;
         if !setup.settings.read_only {
             let orphans = registry.sweep_orphans().await.map_err(RunError::Sweep)?;
@@ -152,11 +166,11 @@ impl Server {
             }
         }
         let tls = setup.tls.clone().map(Tls::load).transpose()?;
-        let listener = bind(&setup.listen).await?;
-        let metrics = match &setup.metrics_listen {
-            Some((address, path)) => Some((bind(address).await?, path.clone())),
-            None => None,
-        };
+        let listener = sockets::take_or_bind(sockets.registry, &setup.listen).await?;
+        let metrics = sockets::for_metrics(sockets.metrics, &mut setup).await?;
+        if let Ok(address) = listener.local_addr() {
+            exposure::warn_of_address(address, &setup);
+        }
         let admin = setup.data.as_deref().and_then(|data| admin(data, &setup));
         let app = App::new(registry.clone(), setup.options.clone(), setup.metrics);
         Ok(Self {
@@ -305,18 +319,4 @@ fn admin(data: &Path, setup: &Setup) -> Option<AdminSocket> {
             None
         }
     }
-}
-
-async fn bind(address: &Address) -> Result<TcpListener, RunError> {
-    let mut outcome = Err(std::io::Error::from(std::io::ErrorKind::AddrNotAvailable));
-    for candidate in address.candidates() {
-        outcome = TcpListener::bind(candidate).await;
-        if outcome.is_ok() {
-            break;
-        }
-    }
-    outcome.map_err(|source| RunError::Listen {
-        address: address.to_string(),
-        source,
-    })
 }

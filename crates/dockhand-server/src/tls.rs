@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::exposure;
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
@@ -58,6 +59,9 @@ pub enum TlsError {
     },
 }
 
+/// How long a reload that somebody asked for is waited for: far longer than reading three files takes.
+const RELOAD_WAIT: Duration = Duration::from_secs(10);
+
 /// TLS as it is now.
 #[derive(Clone, Debug)]
 pub struct Tls {
@@ -67,6 +71,8 @@ pub struct Tls {
     current: Arc<ArcSwap<ServerConfig>>,
     /// Wakes [`Tls::follow`] before its time.
     asked: Arc<Notify>,
+    /// Wakes who has asked, once that is done.
+    answered: Arc<Notify>,
 }
 
 /// What the files held when they were last looked at.
@@ -88,11 +94,13 @@ impl Tls {
     pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
         let contents = read(&files)?;
         let config = configure(&files, &contents)?;
+        exposure::warn_of_key(&files.key);
         Ok(Self {
             files,
             first: Arc::new(contents),
             current: Arc::new(ArcSwap::from_pointee(config)),
             asked: Arc::default(),
+            answered: Arc::default(),
         })
     }
 
@@ -101,9 +109,17 @@ impl Tls {
         TlsAcceptor::from(self.current.load_full())
     }
 
-    /// Has [`Tls::follow`] read the files now, and say what came of it.
-    pub fn reload(&self) {
+    /// Has [`Tls::follow`] read the files now, and say what came of it. Waits for that, but not for ever:
+    /// reading may hang.
+    pub async fn reload(&self) {
+        let mut answered = std::pin::pin!(self.answered.notified());
+        answered.as_mut().enable();
         self.asked.notify_one();
+        if tokio::time::timeout(RELOAD_WAIT, answered).await.is_err() {
+            tracing::warn!(
+                "the certificate files have not been read yet; the last certificate stays"
+            );
+        }
     }
 
     /// Reads the files every `period`, and when [`Tls::reload`] asks for it, and takes over what has
@@ -134,12 +150,17 @@ impl Tls {
                     self.current.store(Arc::new(config));
                     (known, failing) = (contents, false);
                     tracing::info!(%certificate, "the certificate was reloaded");
+                    let key = self.files.key.clone();
+                    tokio::task::spawn_blocking(move || exposure::warn_of_key(&key));
                 }
                 Err(error) if asked || !failing => {
                     failing = true;
                     tracing::error!(%error, "the new certificate cannot be used; the last one stays");
                 }
                 Err(_) => {}
+            }
+            if asked {
+                self.answered.notify_waiters();
             }
         }
     }

@@ -83,14 +83,14 @@ fn push(name: &str, content: &str) -> ManifestPut {
 }
 
 /// A push of `content` to `name` by a tag.
-pub(super) fn push_tag(name: &str, content: &str, to: &str) -> ManifestPut {
+pub(crate) fn push_tag(name: &str, content: &str, to: &str) -> ManifestPut {
     ManifestPut {
         tags: vec![tag(to)],
         ..push(name, content)
     }
 }
 
-pub(super) async fn stored(metadata: &Metadata, put: ManifestPut) -> bool {
+pub(crate) async fn stored(metadata: &Metadata, put: ManifestPut) -> bool {
     match metadata.put_manifest(put).await.unwrap() {
         Put::Stored { created } => created,
         refused => panic!("{refused:?}"),

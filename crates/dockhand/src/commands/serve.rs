@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use dockhand_server::config::{self, LogFormat, Overrides};
-use dockhand_server::{Reload, RunError, Server, Setup};
+use dockhand_server::{Reload, RunError, Server, Setup, Sockets};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
@@ -13,6 +13,7 @@ use crate::logging;
 use crate::report::{Failure, Kind};
 
 mod supervisor;
+mod systemd;
 
 /// Run a registry
 ///
@@ -107,7 +108,9 @@ impl Serve {
             ..Setup::of(&loaded.config)
         };
         raise_descriptor_limit();
-        supervisor::run(runtime()?, setup)
+        // Before there are other threads: the variables are taken out of the environment.
+        let sockets = systemd::sockets()?;
+        supervisor::run(runtime()?, setup, sockets)
     }
 }
 
@@ -137,16 +140,22 @@ fn runtime() -> Result<Runtime, Failure> {
 /// Serves until `stop` resolves. Tells `started` once requests are answered.
 async fn serve(
     setup: Setup,
+    sockets: Sockets,
     started: oneshot::Sender<Reload>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
     let data = setup.data.clone();
-    let server = Server::start(setup).await.map_err(|error| failed(&error))?;
+    let server = Server::start_on(setup, sockets)
+        .await
+        .map_err(|error| failed(&error))?;
     let address = server
         .address()
         .map_err(|error| Failure::new(Kind::Failed, &error))?;
     let _ = started.send(server.reload());
     announce(address, server.is_tls(), data.as_deref());
+    systemd::ready(&address.to_string());
+    // Ends with the runtime, which ends with the server.
+    tokio::spawn(systemd::feed_watchdog());
     server.run(stop).await.map_err(|error| failed(&error))
 }
 

@@ -31,13 +31,22 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn start(folder: &Path, args: &[&str]) -> Self {
-        let mut child = dockhand(folder)
+        let mut command = dockhand(folder);
+        command
             .args(["serve", "--listen", "127.0.0.1:0"])
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .args(args);
+        Self::begin(command)
+    }
+
+    /// Whatever ends as `dockhand serve`.
+    pub(crate) fn begin(mut command: Command) -> Self {
+        command.stderr(Stdio::piped());
+        Self::begin_unlogged(command)
+    }
+
+    /// The same, with standard error where the command has it.
+    pub(crate) fn begin_unlogged(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut line)

@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use dockhand_server::{Reload, Setup};
+use dockhand_server::{Reload, Setup, Sockets};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::serve;
+use super::{serve, systemd};
 use crate::report::{Failure, Kind};
 
 /// For closing the database, once the drain time is over. It takes milliseconds; what takes longer
@@ -25,10 +25,10 @@ const FILES: Duration = Duration::from_secs(1);
 ///
 /// SIGTERM and SIGINT stop the server once busy connections are done; a second one ends the process at
 /// once. SIGHUP reloads the certificate.
-pub(super) fn run(runtime: Runtime, setup: Setup) -> Result<(), Failure> {
+pub(super) fn run(runtime: Runtime, setup: Setup, sockets: Sockets) -> Result<(), Failure> {
     let supervisor = Builder::new_current_thread().enable_all().build();
     let supervisor = supervisor.map_err(|error| Failure::new(Kind::Failed, &error))?;
-    let result = supervisor.block_on(supervise(&runtime, setup));
+    let result = supervisor.block_on(supervise(&runtime, setup, sockets));
     let quick = result
         .as_ref()
         .is_err_and(|failure| failure.kind() == Kind::Interrupted);
@@ -36,14 +36,16 @@ pub(super) fn run(runtime: Runtime, setup: Setup) -> Result<(), Failure> {
     result
 }
 
-async fn supervise(runtime: &Runtime, setup: Setup) -> Result<(), Failure> {
+async fn supervise(runtime: &Runtime, setup: Setup, sockets: Sockets) -> Result<(), Failure> {
     // Before anything is announced, so that a signal right after the announcement is not missed.
     let mut signals = Signals::listen()?;
     let most = setup.drain + CLOSE;
     let (started, mut starting) = oneshot::channel();
     let (stop, stopped) = oneshot::channel::<()>();
     let mut stop = Some(stop);
-    let mut serving = runtime.spawn(serve(setup, started, async { drop(stopped.await) }));
+    let mut serving = runtime.spawn(serve(setup, sockets, started, async {
+        drop(stopped.await)
+    }));
     let (mut running, mut is_starting): (Option<Reload>, bool) = (None, true);
     let mut end = None;
     loop {
@@ -52,7 +54,14 @@ async fn supervise(runtime: &Runtime, setup: Setup) -> Result<(), Failure> {
             ended = &mut serving => return outcome(ended),
             reload = &mut starting, if is_starting => (running, is_starting) = (reload.ok(), false),
             asked = signals.next() => match (asked, &running) {
-                (Asked::Reload, Some(reload)) => reload.now(),
+                (Asked::Reload, Some(reload)) => {
+                    let reload = reload.clone();
+                    tokio::spawn(async move {
+                        systemd::reloading();
+                        reload.now().await;
+                        systemd::reloaded();
+                    });
+                }
                 (Asked::Reload, None) => {
                     tracing::info!("SIGHUP changes nothing: the server is still starting");
                 }
@@ -64,6 +73,7 @@ async fn supervise(runtime: &Runtime, setup: Setup) -> Result<(), Failure> {
                     let Some(stop) = stop.take() else {
                         return Err(cut_off());
                     };
+                    systemd::stopping();
                     let _ = stop.send(());
                     end = Some(Instant::now() + most);
                 }
