@@ -19,6 +19,7 @@ mod peer;
 mod podman;
 mod proxy;
 mod raw;
+mod readonly;
 mod regctl;
 mod resume;
 mod skopeo;
@@ -74,6 +75,8 @@ enum Part {
     Proxy,
     /// Connections that a proxy keeps, and answers that come early.
     Connections,
+    /// A data folder on a read-only mount.
+    ReadOnly,
     /// A real image.
     Debootstrap,
 }
@@ -109,6 +112,8 @@ const PARTS: &[(&str, bool, Part)] = &[
     ("client-archives", true, Part::Archives),
     ("proxy", true, Part::Proxy),
     ("connections", true, Part::Connections),
+    // Needs root, or user namespaces.
+    ("readonly", true, Part::ReadOnly),
     // Minutes long, downloads some hundred packages, and needs root.
     ("debootstrap", false, Part::Debootstrap),
 ];
@@ -290,6 +295,11 @@ impl Stage {
                 let dockhand =
                     dockhand.context("connections are tried with registries started here")?;
                 connections::checks(dockhand, &self.image, report)?;
+            }
+            Part::ReadOnly => {
+                let dockhand = self.dockhand.as_ref();
+                let dockhand = dockhand.context("the folder is that of a registry started here")?;
+                readonly::checks(dockhand, report)?;
             }
             Part::Debootstrap => debootstrap::checks(&self.peer(Scheme::Http, &[])?, report)?,
         }
