@@ -1,6 +1,6 @@
 //! The seam to where bytes lie: blobs by key, and the staging that they come from.
 //!
-//! Seven methods and a writer of three. It is cut so that an object store fits: nothing is ever
+//! Eight methods and a writer of three. It is cut so that an object store fits: nothing is ever
 //! appended to an object, a stage may be made of parts of five MiB and more, and whatever a backend
 //! has to remember of them travels in [`Staged::notes`], which the metadata keeps.
 
@@ -47,19 +47,37 @@ pub struct Staged {
     pub notes: Vec<u8>,
 }
 
-/// The bytes of a blob, in chunks. It ends with an error, never early, when the store holds less
-/// than the range that was asked for.
+/// The bytes of a blob, in chunks. It ends with an error, never early, when bytes are lost after it
+/// began.
 pub type BlobStream = BoxStream<'static, Result<Bytes, StoreError>>;
 
 /// Where bytes lie. Every method may be dropped at any await without harm to what is stored.
 #[async_trait]
 pub trait BlobStore: fmt::Debug + Send + Sync {
-    /// Reads `range` of the bytes under `key`; the caller knows the size from the metadata.
-    async fn read(&self, key: &BlobKey, range: Range<u64>) -> Result<BlobStream, StoreError>;
+    /// How many bytes lie under `key`. None of them is read.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when nothing lies there.
+    async fn length(&self, key: &BlobKey) -> Result<u64, StoreError>;
 
-    /// The file that holds the bytes under `key`, where the store keeps files: a server may have the
-    /// kernel send them without ever seeing them. Nothing when only [`BlobStore::read`] will do.
-    async fn file(&self, key: &BlobKey) -> Result<Option<File>, StoreError>;
+    /// Reads `range` of the `size` bytes under `key`; the caller knows the size from the metadata.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`]; [`StoreError::Truncated`] when the store has fewer than `size` bytes, even
+    /// if it has all of `range`.
+    async fn read(
+        &self,
+        key: &BlobKey,
+        size: u64,
+        range: Range<u64>,
+    ) -> Result<BlobStream, StoreError>;
+
+    /// The file that holds the `size` bytes under `key`, where the store keeps files: a server may have
+    /// the kernel send them without ever seeing them. Nothing when only [`BlobStore::read`] will do.
+    ///
+    /// # Errors
+    /// As [`BlobStore::read`].
+    async fn file(&self, key: &BlobKey, size: u64) -> Result<Option<File>, StoreError>;
 
     /// Takes up the staging of an upload right behind what `staged` says is durable. Bytes that an
     /// interrupted writer left behind that point are dropped. Of two writers of one upload the

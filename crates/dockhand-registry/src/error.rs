@@ -19,6 +19,14 @@ pub enum Error {
     /// The repository has no such blob; another one may.
     #[error("blob {0} is not known to this repository")]
     BlobUnknown(Digest),
+    /// The store does not have all bytes of a blob.
+    #[error("blob {digest} is damaged in the store of this registry; push it again to repair it")]
+    BlobDamaged {
+        /// The blob.
+        digest: Digest,
+        /// What is wrong, with the place of the bytes.
+        source: StoreError,
+    },
     /// Deleting the blob would break a manifest.
     #[error("blob {digest} is in use by manifest {manifest} of this repository; delete that first")]
     BlobInUse {
@@ -190,7 +198,7 @@ impl Error {
             Self::Body(error) => return error.answer(),
             Self::Full => (Code::Unavailable, 507),
             Self::Busy | Self::Unavailable => (Code::Unavailable, 503),
-            Self::Internal(_) => (Code::Unknown, 500),
+            Self::BlobDamaged { .. } | Self::Internal(_) => (Code::Unknown, 500),
         };
         let retry_after = match status {
             429 | 503 => Some(RETRY_AFTER),

@@ -130,7 +130,9 @@ fn infos(error: &Error) -> Vec<ErrorInfo> {
             let detail = json!({ "digest": digest, "declared": declared, "stored": stored });
             vec![info(error.to_string(), detail)]
         }
-        Error::Registry(registry::Error::BlobUnknown(digest)) => {
+        Error::Registry(
+            registry::Error::BlobUnknown(digest) | registry::Error::BlobDamaged { digest, .. },
+        ) => {
             vec![info(error.to_string(), json!({ "digest": digest }))]
         }
         Error::Registry(registry::Error::RepositoryUnknown(name)) => {

@@ -113,12 +113,21 @@ impl Shared {
 
 #[async_trait]
 impl BlobStore for FileSystem {
-    async fn read(&self, key: &BlobKey, range: Range<u64>) -> Result<BlobStream, StoreError> {
-        self.shared.reader.blob(key, range).await
+    async fn length(&self, key: &BlobKey) -> Result<u64, StoreError> {
+        self.shared.reader.blob_length(key).await
     }
 
-    async fn file(&self, key: &BlobKey) -> Result<Option<File>, StoreError> {
-        self.shared.reader.blob_file(key).await.map(Some)
+    async fn read(
+        &self,
+        key: &BlobKey,
+        size: u64,
+        range: Range<u64>,
+    ) -> Result<BlobStream, StoreError> {
+        self.shared.reader.blob(key, size, range).await
+    }
+
+    async fn file(&self, key: &BlobKey, size: u64) -> Result<Option<File>, StoreError> {
+        self.shared.reader.blob_file(key, size).await.map(Some)
     }
 
     async fn stage(

@@ -106,21 +106,29 @@ impl Drop for Counted {
 
 #[async_trait]
 impl BlobStore for Memory {
-    async fn read(&self, key: &BlobKey, range: Range<u64>) -> Result<BlobStream, StoreError> {
-        let pieces = self.held().blobs.get(key).map(|pieces| cut(pieces, &range));
-        let pieces = pieces.ok_or_else(|| StoreError::Missing(key.clone()))?;
-        let found = range.start + length(&pieces);
-        let key = key.clone();
-        Ok(until(pieces, found < range.end, move || {
-            StoreError::Truncated {
-                key,
-                wanted: range.end,
-                found,
-            }
-        }))
+    async fn length(&self, key: &BlobKey) -> Result<u64, StoreError> {
+        let length = self.held().blobs.get(key).map(|pieces| length(pieces));
+        length.ok_or_else(|| StoreError::Missing(key.clone()))
     }
 
-    async fn file(&self, _key: &BlobKey) -> Result<Option<File>, StoreError> {
+    async fn read(
+        &self,
+        key: &BlobKey,
+        size: u64,
+        range: Range<u64>,
+    ) -> Result<BlobStream, StoreError> {
+        let pieces = self.held().blobs.get(key).cloned();
+        let pieces = pieces.ok_or_else(|| StoreError::Missing(key.clone()))?;
+        let found = length(&pieces);
+        if found < size {
+            let (key, wanted) = (key.clone(), size);
+            return Err(StoreError::Truncated { key, wanted, found });
+        }
+        let pieces = cut(&pieces, &range);
+        Ok(stream::iter(pieces.into_iter().map(Ok)).boxed())
+    }
+
+    async fn file(&self, _key: &BlobKey, _size: u64) -> Result<Option<File>, StoreError> {
         Ok(None)
     }
 
@@ -159,9 +167,9 @@ impl BlobStore for Memory {
             .map(|pieces| cut(pieces, &(0..wanted)));
         let pieces = pieces.unwrap_or_default();
         let found = length(&pieces);
-        Ok(until(pieces, found < wanted, move || {
-            StoreError::StageLost { id, wanted, found }
-        }))
+        let lost = StoreError::StageLost { id, wanted, found };
+        let lost = (found < wanted).then_some(Err(lost));
+        Ok(stream::iter(pieces.into_iter().map(Ok).chain(lost)).boxed())
     }
 
     async fn discard(&self, id: UploadId, _staged: &Staged) -> Result<(), StoreError> {
@@ -236,10 +244,4 @@ fn cut(pieces: &[Bytes], range: &Range<u64>) -> Vec<Bytes> {
         from = to;
     }
     found
-}
-
-/// A stream of `pieces`, with an error behind them when they are too few.
-fn until(pieces: Vec<Bytes>, short: bool, error: impl FnOnce() -> StoreError) -> BlobStream {
-    let error = short.then(|| Err(error()));
-    stream::iter(pieces.into_iter().map(Ok).chain(error)).boxed()
 }

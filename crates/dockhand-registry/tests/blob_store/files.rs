@@ -36,7 +36,7 @@ async fn stage(store: &FileSystem, bytes: &Bytes) -> Staged {
 }
 
 async fn read(store: &FileSystem, key: &BlobKey, length: u64) -> Result<Vec<u8>, StoreError> {
-    let mut stream = store.read(key, 0..length).await?;
+    let mut stream = store.read(key, length, 0..length).await?;
     let mut bytes = Vec::new();
     while let Some(chunk) = stream.next().await {
         bytes.extend_from_slice(&chunk?);
@@ -297,7 +297,7 @@ async fn a_large_blob_is_whole() {
     let writer = store.stage(ID, &staged).await.unwrap();
     writer.adopt(&proof, &key).await.unwrap();
 
-    let mut stream = store.read(&key, 0..160 << 20).await.unwrap();
+    let mut stream = store.read(&key, 160 << 20, 0..160 << 20).await.unwrap();
     let mut at = 0;
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.unwrap();

@@ -23,7 +23,11 @@ use crate::sendfile::WORTH_IT;
 const FOR_EVER: &str = "max-age=31536000";
 
 pub(crate) async fn get(call: Call<'_>, repo: &RepoName, digest: Digest) -> Answer {
-    let blob = call.registry().blob(repo, &digest).await?;
+    let is_head = call.asked.method == Method::HEAD;
+    let blob = match is_head {
+        true => call.registry().whole_blob(repo, &digest).await?,
+        false => call.registry().blob(repo, &digest).await?,
+    };
     if call.asked.has(&digest) {
         let mut response = empty(StatusCode::NOT_MODIFIED);
         identify(response.headers_mut(), &digest);
@@ -37,16 +41,18 @@ pub(crate) async fn get(call: Call<'_>, repo: &RepoName, digest: Digest) -> Answ
             None => return Ok(unsatisfiable(&digest, size)),
         },
     };
-    let mut response = Response::new(Body::empty());
+    let body = match is_head {
+        true => Body::empty(),
+        false => body(call.registry(), call.asked, &blob, range.clone()).await?,
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     describe(response.headers_mut(), &digest, &range, size, status);
-    if call.asked.method != Method::HEAD && !range.is_empty() {
-        *response.body_mut() = body(call.registry(), call.asked, &blob, range).await?;
-    }
     Ok(response)
 }
 
-/// The bytes, sent by the kernel where that is possible and worth it.
+/// The bytes, sent by the kernel where that is possible and worth it. Of a damaged blob there is an error
+/// here, before the head of the answer is sent.
 async fn body(
     registry: &Registry,
     asked: &Asked,
@@ -59,7 +65,12 @@ async fn body(
     {
         return Ok(files.body(file, range));
     }
-    Ok(Body::from_stream(registry.read_blob(blob, range).await?))
+    let is_empty = range.is_empty();
+    let bytes = registry.read_blob(blob, range).await?;
+    Ok(match is_empty {
+        true => Body::empty(),
+        false => Body::from_stream(bytes),
+    })
 }
 
 pub(crate) async fn delete(call: Call<'_>, repo: &RepoName, digest: Digest) -> Answer {

@@ -2,14 +2,14 @@
 //! heals them.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use dockhand_oci::{Algorithm, Digest};
 use tokio::io::AsyncWriteExt;
 
 use crate::connections::Running;
-use crate::files::{answer, content, serve};
+use crate::files::{answer, content, path_of, serve};
 
 /// How bytes may come.
 const WAYS: [Way; 4] = [Way::Post, Way::Put, Way::Patch, Way::Chunks];
@@ -81,14 +81,6 @@ async fn push(server: &Running, repo: &str, bytes: &[u8], way: Way) -> Digest {
     digest
 }
 
-fn file_of(folder: &Path, digest: &Digest) -> PathBuf {
-    let hex = digest.hex();
-    let shard = &hex[..2];
-    folder.join(format!(
-        "docker/registry/v2/blobs/sha256/{shard}/{hex}/data"
-    ))
-}
-
 fn flip_a_bit(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
     let middle = bytes.len() / 2;
@@ -111,7 +103,7 @@ async fn a_flipped_bit_is_healed_by_a_push_to_any_repository() {
         let digest = push(&server, "a", &bytes, Way::Post).await;
         for way in WAYS {
             for repo in ["a", "other"] {
-                flip_a_bit(&file_of(folder.path(), &digest));
+                flip_a_bit(&path_of(folder.path(), &digest));
                 push(&server, repo, &bytes, way).await;
                 for repo in ["a", repo] {
                     assert_reads_back(&server, repo, &digest, &bytes).await;
@@ -137,7 +129,7 @@ async fn a_flipped_bit_does_not_outlive_a_delete_and_a_restart() {
         let bytes = content(length);
         let server = serve(folder.path()).await;
         let digest = push(&server, "a", &bytes, way).await;
-        flip_a_bit(&file_of(folder.path(), &digest));
+        flip_a_bit(&path_of(folder.path(), &digest));
         let blob = format!("/v2/a/blobs/{digest}");
         assert_eq!(status(&server, &format!("DELETE {blob}")).await, 202);
         assert_eq!(status(&server, &format!("HEAD {blob}")).await, 404);
@@ -161,7 +153,7 @@ async fn a_reader_in_the_middle_is_not_disturbed() {
     let request = format!("GET /v2/a/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     stream.readable().await.unwrap();
-    let file = file_of(folder.path(), &digest);
+    let file = path_of(folder.path(), &digest);
     fs::remove_file(&file).unwrap();
     fs::write(&file, vec![0; bytes.len()]).unwrap();
     push(&server, "a", &bytes, Way::Put).await;

@@ -1,12 +1,13 @@
 //! Blobs from files over real connections: what the kernel sends is what was pushed.
 
 use std::fs::OpenOptions;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dockhand_oci::{Algorithm, Digest};
+use dockhand_registry::layout::blob_key;
 use dockhand_server::{Server, Setup};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::connections::{Running, setup, start};
 
@@ -121,38 +122,63 @@ async fn requests_that_do_not_wait_for_answers() {
     }
 }
 
+/// The file of a blob that has never been deleted.
+pub(crate) fn path_of(folder: &Path, digest: &Digest) -> PathBuf {
+    folder.join(blob_key(digest, 1).as_str())
+}
+
 #[tokio::test]
-async fn a_file_that_was_cut_short_ends_the_connection() {
+async fn a_file_that_was_cut_short_is_an_error_and_the_connection_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let server = serve(folder.path()).await;
-    let bytes = content(3_000_000);
-    let digest = push(&server, &bytes).await;
-    let hex = digest.hex();
-    let path = format!("docker/registry/v2/blobs/sha256/{}/{hex}/data", &hex[..2]);
-    let file = OpenOptions::new()
-        .write(true)
-        .open(folder.path().join(path))
-        .unwrap();
-    file.set_len(2_500_000).unwrap();
-    let mut stream = server.connect().await;
+    for length in [100, 70_000, 3_000_000] {
+        let bytes = content(length);
+        let digest = push(&server, &bytes).await;
+        let path = path_of(folder.path(), &digest);
+        let file = OpenOptions::new().write(true).open(path).unwrap();
+        file.set_len(length as u64 - 1).unwrap();
+        let mut stream = server.connect().await;
+        let get = format!("GET /v2/a/blobs/{digest} HTTP/1.1\r\nHost: x\r\n");
+        // Also a part that is still there: by parts, a client would notice only at the last of them.
+        for range in ["", "Range: bytes=0-69999\r\n"] {
+            let request = format!("{get}{range}\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let (head, _) = answer(&mut stream, false).await;
+            assert!(head.starts_with("HTTP/1.1 500"), "{length}: {head}");
+        }
+        push(&server, &bytes).await;
+        stream
+            .write_all(format!("{get}\r\n").as_bytes())
+            .await
+            .unwrap();
+        assert!(answer(&mut stream, false).await.1 == bytes, "{length}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_cut_short_while_it_is_sent_ends_the_connection() {
+    /// More than the buffers of both sockets take, so that the server is in the middle of it.
+    const LENGTH: usize = 24 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let server = serve(folder.path()).await;
+    let digest = push(&server, &content(LENGTH)).await;
+    let path = path_of(folder.path(), &digest);
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 << 10).unwrap();
+    let mut stream = socket.connect(server.address).await.unwrap();
     let request = format!("GET /v2/a/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
+    stream.readable().await.unwrap();
+    let file = OpenOptions::new().write(true).open(path).unwrap();
+    file.set_len(LENGTH as u64 - 1).unwrap();
     let mut all = Vec::new();
     let _ = stream.read_to_end(&mut all).await;
-    let text = String::from_utf8_lossy(&all);
+    let text = String::from_utf8_lossy(all.get(..500).unwrap());
     assert!(
-        text.contains("content-length: 3000000"),
-        "the size is that of the blob"
+        text.contains(&format!("content-length: {LENGTH}")),
+        "{text}"
     );
-    assert!(
-        all.len() < 3_000_000,
-        "and the connection ends before it is reached"
-    );
-    // Whoever pushes it again heals it.
-    push(&server, &bytes).await;
-    let mut stream = server.connect().await;
-    stream.write_all(request.as_bytes()).await.unwrap();
-    assert!(answer(&mut stream, false).await.1 == bytes);
+    assert!(all.len() < LENGTH, "all of it came");
 }
 
 #[tokio::test]

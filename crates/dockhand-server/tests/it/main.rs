@@ -15,6 +15,7 @@ mod heads;
 mod http2;
 mod idle;
 mod lists;
+mod lost_bytes;
 mod manifests;
 mod observed;
 mod support;

@@ -108,7 +108,13 @@ async fn open_uploads_are_counted_when_somebody_asks() {
 
 /// A log that is kept.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Kept {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl Write for Kept {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -139,7 +145,7 @@ async fn a_request_that_is_given_up_is_a_line_in_the_log() {
         _ = server.app.handle(None, push(body)) => panic!("the body has no end"),
         () = read.notified() => {}
     }
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     let lines: Vec<_> = log.lines().filter(|line| line.contains("access")).collect();
     assert_eq!(lines.len(), 1, "{log}");
     let expected = r#"method="POST" path=/v2/a/blobs/uploads/ status=499 sent=0 received=5"#;

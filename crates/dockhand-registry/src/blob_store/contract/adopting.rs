@@ -14,7 +14,7 @@ pub(super) async fn a_blob_without_bytes(store: Store) {
     expect(&store, &key, &Bytes::new()).await;
     done(store.delete(&key).await);
     assert!(matches!(
-        store.read(&key, 0..0).await,
+        store.read(&key, 0, 0..0).await,
         Err(StoreError::Missing(_))
     ));
 }
@@ -57,7 +57,7 @@ pub(super) async fn a_wrong_size_is_refused_and_harms_nothing(store: Store) {
             matches!(refused, Err(StoreError::StageLost { .. })),
             "{refused:?}"
         );
-        let found = store.read(&key(&bytes), 0..1).await.err();
+        let found = store.read(&key(&bytes), 1, 0..1).await.err();
         assert!(
             matches!(found, Some(StoreError::Missing(_))),
             "a blob was made: {found:?}"
@@ -89,8 +89,8 @@ pub(super) async fn other_bytes_under_the_key_are_replaced(store: Store) {
                 write(&mut writer, &damaged).await;
                 done(writer.adopt(&proof(&damaged), &key(&bytes)).await);
                 expect(&store, &key(&bytes), &damaged).await;
-                let range = 0..damaged.len() as u64;
-                let before = done(store.read(&key(&bytes), range).await);
+                let size = damaged.len() as u64;
+                let before = done(store.read(&key(&bytes), size, 0..size).await);
                 if whole {
                     put(&store, upload(2), &bytes).await;
                 } else {
@@ -122,7 +122,7 @@ pub(super) async fn generations_and_algorithms_do_not_meet(store: Store) {
     for (gone, key) in keys.iter().enumerate() {
         done(store.delete(key).await);
         assert!(matches!(
-            store.read(key, 0..1).await,
+            store.read(key, 1, 0..1).await,
             Err(StoreError::Missing(_))
         ));
         for key in keys.iter().skip(gone + 1) {

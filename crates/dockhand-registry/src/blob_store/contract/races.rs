@@ -38,7 +38,8 @@ pub(super) async fn many_writers_of_one_blob(store: Store) {
         }
         // Whoever reads meanwhile finds the bytes, whole, whichever writer they are of.
         while !running.is_empty() {
-            let stream = done(store.read(&key(&bytes), 0..size as u64).await);
+            let size = size as u64;
+            let stream = done(store.read(&key(&bytes), size, 0..size).await);
             let (found, error) = drain(stream).await;
             assert!(error.is_none() && found == bytes, "{error:?}");
             while let Some(outcome) = running.try_join_next() {

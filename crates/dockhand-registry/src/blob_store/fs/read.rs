@@ -2,7 +2,8 @@
 //! when they are not.
 //!
 //! A chunk that is in the cache is copied in some 30 µs, less than handing it to another thread and
-//! back. A reader that nobody asks for more holds a file descriptor and nothing else.
+//! back. A reader that nobody asks for more holds a file descriptor and nothing else, or the bytes of
+//! a small blob: these are read at once, because their number says what `fstat` would.
 
 use std::fs::File;
 use std::io;
@@ -17,11 +18,11 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use dockhand_oci::UploadId;
-use futures_util::stream::{Stream, StreamExt};
+use futures_util::stream::{self, Stream, StreamExt};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
-use super::buffers::{Buffer, Buffers};
-use super::syscalls::{Now, open, open_now, read_ahead, read_now};
+use super::buffers::{Buffer, Buffers, SMALL};
+use super::syscalls::{Now, length, length_now, length_of, open, open_now, read_ahead, read_now};
 use super::{blocking, failed, is_absent};
 use crate::blob_store::{BlobKey, BlobStream, StoreError};
 use crate::layout::UPLOADS;
@@ -68,30 +69,49 @@ impl Reader {
 
     /// Opens what is to be read, on this thread if that needs no disk.
     async fn file(&self, path: &str) -> Result<io::Result<File>, StoreError> {
-        if let Some(file) = self.shared.open_now(path) {
+        let shared = &self.shared;
+        if let Some(file) = shared.now(|| open_now(&shared.root, path)) {
             return Ok(Ok(file));
         }
         let (shared, path) = (self.shared.clone(), path.to_owned());
         blocking(move || Ok(open(&shared.root, &path))).await
     }
 
-    /// The bytes of a blob in `range`.
+    /// The bytes in `range` of a blob of `size` bytes.
     pub(super) async fn blob(
         &self,
         key: &BlobKey,
+        size: u64,
         range: Range<u64>,
     ) -> Result<BlobStream, StoreError> {
-        let file = self.blob_file(key).await?;
+        let file = self.open_blob(key).await?;
+        if let Some(bytes) = self.shared.small_now(&file, size, &range) {
+            return Ok(stream::once(std::future::ready(Ok(bytes))).boxed());
+        }
+        require(&file, key, size)?;
         Ok(self.stream(file, Source::Blob(key.clone()), range))
     }
 
-    /// The file of a blob.
-    pub(super) async fn blob_file(&self, key: &BlobKey) -> Result<File, StoreError> {
-        match self.file(key.as_str()).await? {
-            Ok(file) => Ok(file),
-            Err(e) if is_absent(&e) => Err(StoreError::Missing(key.clone())),
-            Err(e) => Err(failed(format!("opening {key:?}"), e)),
+    /// The file of a blob of `size` bytes.
+    pub(super) async fn blob_file(&self, key: &BlobKey, size: u64) -> Result<File, StoreError> {
+        let file = self.open_blob(key).await?;
+        require(&file, key, size)?;
+        Ok(file)
+    }
+
+    async fn open_blob(&self, key: &BlobKey) -> Result<File, StoreError> {
+        let opened = self.file(key.as_str()).await?;
+        opened.map_err(|e| unopened(key, e))
+    }
+
+    /// How many bytes the file of a blob has, found out on this thread if that needs no disk.
+    pub(super) async fn blob_length(&self, key: &BlobKey) -> Result<u64, StoreError> {
+        let shared = &self.shared;
+        if let Some(length) = shared.now(|| length_now(&shared.root, key.as_str())) {
+            return Ok(length);
         }
+        let (shared, key) = (self.shared.clone(), key.clone());
+        blocking(move || length(&shared.root, key.as_str()).map_err(|e| unopened(&key, e))).await
     }
 
     /// The first `wanted` bytes of a stage.
@@ -203,18 +223,29 @@ impl FileStream {
 }
 
 impl Shared {
-    fn open_now(&self, path: &str) -> Option<File> {
+    /// What `open` gives if it can be had without a wait. It has to open something.
+    fn now<T>(&self, open: impl FnOnce() -> Now<T>) -> Option<T> {
         if !self.opens_now.load(Ordering::Relaxed) {
             return None;
         }
-        match open_now(&self.root, path) {
-            Now::Done(file) => Some(file),
+        match open() {
+            Now::Done(opened) => Some(opened),
             Now::Later => None,
             Now::Never => {
                 self.opens_now.store(false, Ordering::Relaxed);
                 None
             }
         }
+    }
+
+    /// All bytes of a small blob, if that is what is wanted and they can be had without a wait.
+    fn small_now(&self, file: &File, size: u64, range: &Range<u64>) -> Option<Bytes> {
+        if size == 0 || size > SMALL as u64 || *range != (0..size) {
+            return None;
+        }
+        let mut buffer = self.buffers.take(size);
+        let filled = self.fill_now(file, &mut buffer, 0);
+        buffer.rest(filled).is_empty().then(|| buffer.freeze())
     }
 
     /// Fills what it can of a buffer without any wait, and says how much that was. Less than wanted
@@ -231,6 +262,24 @@ impl Shared {
                 0
             }
         }
+    }
+}
+
+/// Refuses a file that has fewer bytes than the blob.
+fn require(file: &File, key: &BlobKey, size: u64) -> Result<(), StoreError> {
+    let found = length_of(file).map_err(|e| failed(format!("looking at {key:?}"), e))?;
+    if found < size {
+        let (key, wanted) = (key.clone(), size);
+        return Err(StoreError::Truncated { key, wanted, found });
+    }
+    Ok(())
+}
+
+fn unopened(key: &BlobKey, error: io::Error) -> StoreError {
+    if is_absent(&error) {
+        StoreError::Missing(key.clone())
+    } else {
+        failed(format!("opening {key:?}"), error)
     }
 }
 

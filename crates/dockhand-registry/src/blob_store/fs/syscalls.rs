@@ -7,6 +7,10 @@ use std::os::fd::AsRawFd;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+#[cfg(target_os = "linux")]
+use rustix::fs::{OFlags, ResolveFlags};
+use rustix::io::Errno;
+
 /// What a call that may not wait says.
 pub(super) enum Now<T> {
     /// It is done.
@@ -20,9 +24,7 @@ pub(super) enum Now<T> {
 /// Opens a file below `root` for reading if all of its path is in the cache of the kernel.
 #[cfg(target_os = "linux")]
 pub(super) fn open_now(root: &OwnedFd, path: &str) -> Now<File> {
-    use rustix::io::Errno;
-
-    match open_beneath(root, path, rustix::fs::ResolveFlags::CACHED) {
+    match open_beneath(root, path, OFlags::RDONLY, ResolveFlags::CACHED) {
         Ok(file) => Now::Done(file),
         // Before Linux 5.6; before 5.12; in a sandbox that does not know the call.
         Err(Errno::NOSYS | Errno::INVAL | Errno::PERM) => Now::Never,
@@ -31,12 +33,42 @@ pub(super) fn open_now(root: &OwnedFd, path: &str) -> Now<File> {
     }
 }
 
+/// The length of a file below `root` if all of its path is in the cache of the kernel, which then has
+/// its length too.
+#[cfg(target_os = "linux")]
+pub(super) fn length_now(root: &OwnedFd, path: &str) -> Now<u64> {
+    match open_beneath(root, path, OFlags::PATH, ResolveFlags::CACHED) {
+        Ok(file) => length_of(&file).map_or(Now::Later, Now::Done),
+        Err(Errno::NOSYS | Errno::INVAL | Errno::PERM) => Now::Never,
+        Err(_) => Now::Later,
+    }
+}
+
+/// The length of a file below `root`; no link leads out of it.
+#[cfg(target_os = "linux")]
+pub(super) fn length(root: &OwnedFd, path: &str) -> io::Result<u64> {
+    match open_beneath(root, path, OFlags::PATH, ResolveFlags::empty()) {
+        Ok(file) => length_of(&file),
+        Err(Errno::NOSYS | Errno::PERM) => length_of(&open_plain(root, path)?),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// The length of a file that is open. What is no regular file holds none of our bytes.
+pub(super) fn length_of(file: &File) -> io::Result<u64> {
+    let found = rustix::fs::fstat(file)?;
+    let is_file = rustix::fs::FileType::from_raw_mode(found.st_mode).is_file();
+    Ok(if is_file {
+        u64::try_from(found.st_size).unwrap_or(0)
+    } else {
+        0
+    })
+}
+
 /// Opens a file below `root` for reading; no link leads out of it.
 #[cfg(target_os = "linux")]
 pub(super) fn open(root: &OwnedFd, path: &str) -> io::Result<File> {
-    use rustix::io::Errno;
-
-    match open_beneath(root, path, rustix::fs::ResolveFlags::empty()) {
+    match open_beneath(root, path, OFlags::RDONLY, ResolveFlags::empty()) {
         Ok(file) => Ok(file),
         Err(Errno::NOSYS | Errno::PERM) => open_plain(root, path),
         Err(e) => Err(e.into()),
@@ -47,11 +79,12 @@ pub(super) fn open(root: &OwnedFd, path: &str) -> io::Result<File> {
 fn open_beneath(
     root: &OwnedFd,
     path: &str,
-    how: rustix::fs::ResolveFlags,
+    access: OFlags,
+    how: ResolveFlags,
 ) -> rustix::io::Result<File> {
-    use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+    use rustix::fs::{Mode, openat2};
 
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let flags = access | OFlags::CLOEXEC;
     let how = how | ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     openat2(root, path, flags, Mode::empty(), how).map(File::from)
 }
@@ -60,6 +93,18 @@ fn open_beneath(
 #[cfg(not(target_os = "linux"))]
 pub(super) fn open_now(_root: &OwnedFd, _path: &str) -> Now<File> {
     Now::Never
+}
+
+/// The length of a file below `root` if that needs no disk: other systems cannot say.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn length_now(_root: &OwnedFd, _path: &str) -> Now<u64> {
+    Now::Never
+}
+
+/// The length of a file below `root`.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn length(root: &OwnedFd, path: &str) -> io::Result<u64> {
+    length_of(&open_plain(root, path)?)
 }
 
 /// Opens a file below `root` for reading.
@@ -79,7 +124,7 @@ fn open_plain(root: &OwnedFd, path: &str) -> io::Result<File> {
 /// Reads at `offset` what is in the page cache; it may be less than asked for.
 #[cfg(target_os = "linux")]
 pub(super) fn read_now(file: &File, to: &mut [u8], offset: u64) -> Now<usize> {
-    use rustix::io::{Errno, ReadWriteFlags, preadv2};
+    use rustix::io::{ReadWriteFlags, preadv2};
 
     match preadv2(
         file,
@@ -117,7 +162,7 @@ pub(super) fn read_ahead(_file: &File, _offset: u64, _length: u64) {}
 /// Makes a file in `folder` that has no name and is gone with its last handle, if it gets none.
 #[cfg(target_os = "linux")]
 pub(super) fn create_unnamed(folder: &Path) -> io::Result<File> {
-    use rustix::fs::{CWD, Mode, OFlags, openat};
+    use rustix::fs::{CWD, Mode, openat};
 
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
     Ok(openat(CWD, folder, flags, Mode::from_raw_mode(0o666)).map(File::from)?)
@@ -161,7 +206,7 @@ pub(super) fn write_all_at(
                 offset += written as u64;
                 IoSlice::advance_slices(&mut slices, written);
             }
-            Err(rustix::io::Errno::INTR) => {}
+            Err(Errno::INTR) => {}
             Err(e) => return Err(e.into()),
         }
     }
