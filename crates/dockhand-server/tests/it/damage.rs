@@ -142,6 +142,29 @@ async fn a_flipped_bit_does_not_outlive_a_delete_and_a_restart() {
     }
 }
 
+/// The folders above a file have been made safe once, and a server relies on that until it sees otherwise.
+#[tokio::test]
+async fn a_blob_whose_folders_are_gone_is_healed_by_a_push() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = serve(folder.path()).await;
+    for length in [9, 700_000] {
+        let bytes = content(length);
+        let digest = push(&server, "a", &bytes, Way::Post).await;
+        let file = path_of(folder.path(), &digest);
+        let blob = format!("/v2/a/blobs/{digest}");
+        for way in WAYS {
+            // Its own folder, the shard, and the algorithm.
+            for above in 1..=3 {
+                fs::remove_dir_all(file.ancestors().nth(above).unwrap()).unwrap();
+                assert_eq!(status(&server, &format!("HEAD {blob}")).await, 404);
+                assert_eq!(status(&server, &format!("GET {blob}")).await, 500);
+                push(&server, "a", &bytes, way).await;
+                assert_reads_back(&server, "a", &digest, &bytes).await;
+            }
+        }
+    }
+}
+
 /// Who began to read goes on with the file that was there, right or wrong; nobody gets a mixture.
 #[tokio::test]
 async fn a_reader_in_the_middle_is_not_disturbed() {
