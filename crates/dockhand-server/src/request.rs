@@ -60,8 +60,8 @@ impl Asked {
             (key == name).then_some(text)
         });
         of_name.map(move |text| {
-            let text = text.replace('+', " ");
-            let decoded = percent_decode_str(&text)
+            // A `+` is a plus, as in media types: this is not a form.
+            let decoded = percent_decode_str(text)
                 .decode_utf8()
                 .map(|text| text.into_owned());
             decoded.map_err(|_| parameter(name, "is not UTF-8", ErrorCode::Unsupported))

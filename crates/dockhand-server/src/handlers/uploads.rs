@@ -23,11 +23,15 @@ const CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-leng
 pub(crate) async fn post(call: Call<'_>, repo: &RepoName) -> Answer {
     let invalid = ErrorCode::DigestInvalid;
     let mount: Option<Digest> = call.asked.word("mount", invalid)?;
-    let from: Option<RepoName> = call.asked.word("from", ErrorCode::NameInvalid)?;
     let digest: Option<Digest> = call.asked.word("digest", invalid)?;
     let algorithm: Option<Algorithm> = call.asked.word("digest-algorithm", invalid)?;
     if let Some(mount) = mount {
-        if call.registry().mount(repo, from.as_ref(), &mount).await? {
+        // A source that cannot exist has nothing to mount: the client uploads instead.
+        // https://github.com/opencontainers/distribution-spec/blob/main/spec.md#mounting-a-blob-from-another-repository
+        let from = call.asked.word::<RepoName>("from", ErrorCode::NameInvalid);
+        if let Ok(from) = from
+            && call.registry().mount(repo, from.as_ref(), &mount).await?
+        {
             return Ok(created(&call, repo, mount));
         }
     } else if let Some(digest) = digest {

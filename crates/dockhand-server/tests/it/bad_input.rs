@@ -210,12 +210,6 @@ async fn parameters_and_headers() {
             "DIGEST_INVALID",
         ),
         (
-            format!("POST /v2/app/blobs/uploads/?mount={digest}&from=BAD"),
-            &[],
-            400,
-            "NAME_INVALID",
-        ),
-        (
             "POST /v2/app/blobs/uploads/?digest-algorithm=md5".into(),
             &[],
             400,

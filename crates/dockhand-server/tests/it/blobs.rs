@@ -147,6 +147,27 @@ async fn mounts() {
     let wrong = format!("POST /v2/fourth/blobs/uploads/?mount={digest}&from=nowhere");
     let answered = server.send(&wrong, &[], "").await;
     assert_eq!(answered.status, 202, "a mount that cannot be is an upload");
+    for from in [
+        "from=",
+        "from=BAD",
+        "from=a//b",
+        "from=%ff",
+        "from=source&from=source",
+    ] {
+        let line = format!("POST /v2/fifth/blobs/uploads/?mount={digest}&{from}");
+        let answered = server.send(&line, &[], "").await;
+        assert_eq!(answered.status, 202, "{from}");
+        let location = answered.header("location").to_owned();
+        let line = format!("HEAD /v2/fifth/blobs/{digest}");
+        assert_eq!(server.send(&line, &[], "").await.status, 404, "{from}");
+        assert_eq!(
+            server
+                .send(&format!("DELETE {location}"), &[], "")
+                .await
+                .status,
+            204
+        );
+    }
     assert!(
         answered
             .header("location")

@@ -164,6 +164,38 @@ async fn an_index_of_blobs_needs_its_blobs() {
 }
 
 #[tokio::test]
+async fn a_plus_in_a_filter_is_a_plus() {
+    let server = TestServer::new();
+    let subject = server.push_image("app", "v1", b"layer").await;
+    let config = server.push_blob("app", b"{}").await;
+    for kind in [
+        "application/vnd.example.sbom+json",
+        "application/vnd.example.sbom",
+    ] {
+        let more = format!(
+            r#","artifactType":"{kind}","subject":{{"mediaType":"{OCI_MANIFEST}","digest":"{subject}","size":1}}"#
+        );
+        let manifest = image(&config, 2, &[], &more);
+        let reference = Algorithm::Sha256.digest(manifest.as_bytes()).to_string();
+        server
+            .push_manifest("app", &reference, OCI_MANIFEST, &manifest)
+            .await;
+    }
+    for plus in ["+", "%2B", "%2b"] {
+        let filter = format!("artifactType=application/vnd.example.sbom{plus}json");
+        let found = server
+            .get(&format!("/v2/app/referrers/{subject}?{filter}"))
+            .await;
+        let found = found.json()["manifests"].as_array().unwrap().clone();
+        assert_eq!(found.len(), 1, "{plus}");
+        assert_eq!(
+            found[0]["artifactType"],
+            "application/vnd.example.sbom+json"
+        );
+    }
+}
+
+#[tokio::test]
 async fn referrers_with_and_without_a_filter() {
     let server = TestServer::new();
     let subject = server.push_image("app", "v1", b"layer").await;
