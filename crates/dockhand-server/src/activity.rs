@@ -20,6 +20,8 @@ pub(crate) struct Activity(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
+    /// How many requests have begun.
+    begun: u64,
     /// What is not over yet: handlers, bodies of requests, bodies of answers.
     open: usize,
     /// When the last of them was over.
@@ -35,6 +37,7 @@ impl Activity {
     pub(crate) fn new() -> Self {
         let now = Instant::now();
         Self(Arc::new(Mutex::new(State {
+            begun: 0,
             open: 0,
             idle_since: now,
             head_since: Some(now),
@@ -79,11 +82,23 @@ impl Activity {
     pub(crate) fn begin(&self) -> Open {
         let mut state = self.state();
         state.head_since = None;
+        state.begun += 1;
         if state.open == 0 {
             state.unread = false;
         }
         drop(state);
         self.open()
+    }
+
+    /// How many requests have begun so far.
+    pub(crate) fn begun(&self) -> u64 {
+        self.state().begun
+    }
+
+    /// How many requests have begun, when none of them is open.
+    pub(crate) fn settled(&self) -> Option<u64> {
+        let state = self.state();
+        (state.open == 0).then_some(state.begun)
     }
 
     fn open(&self) -> Open {

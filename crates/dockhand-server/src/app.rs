@@ -9,13 +9,13 @@ use axum::body::Body;
 use dockhand_oci::{Endpoint, EndpointError};
 use dockhand_registry::Registry;
 use http::header::{CONNECTION, CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version};
 
-use crate::arriving::Arriving;
+use crate::arriving::{Arrived, Arriving};
 use crate::dates::Dates;
 use crate::error::Error;
 use crate::handlers::{Answer, Call};
-use crate::head::HeadTooLarge;
+use crate::head::HeadError;
 use crate::location::{Addressing, Base};
 use crate::metrics::Metrics;
 use crate::observe::{Observed, RequestIds};
@@ -76,6 +76,9 @@ pub struct App {
     ids: RequestIds,
 }
 
+/// The endpoint of a request that could not be read, in logs and metrics.
+const UNREAD: &str = "unread";
+
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
 impl App {
@@ -129,8 +132,8 @@ impl App {
         let kind = endpoint.as_ref().map_or("other", route::kind);
         // Before anything is waited for, so that it is there to tell when the client does not wait.
         let observed = Observed::new(self, &asked, kind, begun, arrived.clone());
-        let outcome = match parts.extensions.get::<HeadTooLarge>() {
-            Some(too_large) => Err(Error::from(*too_large)),
+        let outcome = match parts.extensions.get::<HeadError>() {
+            Some(error) => Err(Error::from(*error)),
             None => self.answer(&asked, &endpoint, &mut body).await,
         };
         let mut response = outcome.unwrap_or_else(|error| respond::failure(&asked, &error));
@@ -140,6 +143,27 @@ impl App {
             let headers = response.headers_mut();
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        observed.watch(response)
+    }
+
+    /// Answers a request that could not be read, or must not be: its path is `*`, and the connection ends.
+    pub(crate) fn refuse(&self, peer: Peer, error: HeadError) -> Response<Body> {
+        let asked = Asked {
+            id: self.ids.of(&HeaderMap::new()),
+            // The form of a request that is for no resource; the log calls the method `OTHER`.
+            method: Method::OPTIONS,
+            uri: Uri::from_static("*"),
+            headers: HeaderMap::new(),
+            peer: Some(peer.address.ip()),
+            base: Base::default(),
+            files: None,
+        };
+        let received = Arrived::default();
+        let observed = Observed::new(self, &asked, UNREAD, Instant::now(), received);
+        let mut response = respond::failure(&asked, &Error::from(error));
+        self.finish(&asked, &mut response);
+        let headers = response.headers_mut();
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
         observed.watch(response)
     }
 

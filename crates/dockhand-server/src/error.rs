@@ -4,7 +4,7 @@ use dockhand_oci::{EndpointError, ErrorCode, PageError, ReferenceError, TagError
 use dockhand_registry::Answer;
 use http::Method;
 
-use crate::head::HeadTooLarge;
+use crate::head::HeadError;
 
 /// Why a request was not carried out: a refusal of its words here, or of the rules below.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +54,9 @@ pub(crate) enum Error {
         /// The status that goes with it.
         status: u16,
     },
-    /// The head is larger than the connection takes.
+    /// The head is refused before anything else is looked at.
     #[error(transparent)]
-    Head(#[from] HeadTooLarge),
+    Head(#[from] HeadError),
     /// `n` is not a number.
     #[error(transparent)]
     Page(#[from] PageError),
@@ -94,7 +94,7 @@ impl Error {
             Self::Method { .. } => (Code::Unsupported, 405),
             Self::Parameter { code, .. } => (*code, 400),
             Self::Header { code, status, .. } => (*code, *status),
-            Self::Head(_) => (Code::Unsupported, 431),
+            Self::Head(error) => (Code::Unsupported, error.status()),
             Self::Page(_) => (Code::PaginationNumberInvalid, 400),
         };
         Answer {

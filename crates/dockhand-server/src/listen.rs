@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::header::DATE;
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
@@ -22,8 +23,11 @@ use tokio::time::Instant;
 use crate::activity::Activity;
 use crate::app::{App, Peer};
 use crate::guarded::{Guarded, Stalls};
-use crate::head;
+use crate::handshake::{Handshakes, Opened};
+use crate::head::{self, HeadError};
+use crate::parse_errors::ParseErrors;
 use crate::per_address::PerAddress;
+use crate::respond;
 use crate::sendfile::{Files, Sending};
 use crate::tls::Tls;
 use crate::unsent::Unsent;
@@ -77,7 +81,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// What a connection gets that is one too many.
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// For telling a connection that there are too many.
+/// For answering a connection whose request is not read.
 const REFUSAL: Duration = Duration::from_secs(1);
 /// Connections that are told so at once; the others are closed without a word.
 const REFUSALS: usize = 256;
@@ -117,6 +121,7 @@ pub async fn serve(
         by_address: PerAddress::default(),
         app,
         tls,
+        handshakes: Handshakes::new(),
         limits,
     });
     tokio::pin!(shutdown);
@@ -150,6 +155,7 @@ struct Server {
     by_address: PerAddress,
     app: Arc<App>,
     tls: Option<Tls>,
+    handshakes: Handshakes,
     limits: Limits,
 }
 
@@ -168,7 +174,11 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(H2_STREAMS)
-        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        // h2 counts 32 bytes more for each header, and refuses without an error document. Up to twice the
+        // limit, heads get here, and are refused by their size.
+        .max_header_list_size(
+            u32::try_from(limits.header_bytes.saturating_mul(2)).unwrap_or(u32::MAX),
+        )
         .keep_alive_interval(H2_PING)
         .adaptive_window(true);
     builder
@@ -204,14 +214,19 @@ fn admit(
     });
 }
 
-/// Tells a connection that there are too many, and reads the request that it has sent meanwhile: unread,
-/// it would reset the connection, and the answer would be lost.
-async fn refuse(server: &Server, mut stream: TcpStream) {
+/// Tells a connection that there are too many.
+async fn refuse(server: &Server, stream: TcpStream) {
     let Ok(_permit) = server.refusals.try_acquire() else {
         return;
     };
+    tell(server, stream, TOO_MANY).await;
+}
+
+/// Answers a connection whatever it asks for, and reads the request that it has sent meanwhile: unread, it
+/// would reset the connection, and the answer would be lost.
+async fn tell(server: &Server, mut stream: TcpStream, answer: &[u8]) {
     let telling = async {
-        stream.write_all(TOO_MANY).await?;
+        stream.write_all(answer).await?;
         stream.shutdown().await?;
         let (mut dropped, mut left) = ([0; 4096], server.limits.header_bytes);
         while left > 0 {
@@ -235,29 +250,33 @@ async fn greet(
     address: SocketAddr,
 ) {
     let local_port = stream.local_addr().ok().map(|local| local.port());
+    let peer = Peer {
+        address,
+        local_port,
+        tls: server.tls.is_some(),
+    };
     let Some(tls) = &server.tls else {
         let files = Files::default();
         let stream = Sending::new(stream, files.clone());
-        let peer = Peer {
-            address,
-            local_port,
-            tls: false,
-        };
         return speak(server, calls, stream, peer, Some(files)).await;
     };
-    let handshake = tls.acceptor().accept(stream);
-    match tokio::time::timeout(server.limits.handshake_timeout, handshake).await {
-        Ok(Ok(stream)) => {
-            let peer = Peer {
-                address,
-                local_port,
-                tls: true,
-            };
-            speak(server, calls, stream, peer, None).await;
+    let limit = server.limits.handshake_timeout;
+    match server.handshakes.open(tls, stream, address, limit).await {
+        Some(Opened::Tls(stream)) => speak(server, calls, stream, peer, None).await,
+        Some(Opened::PlainHttp(stream)) => {
+            let plain = Peer { tls: false, ..peer };
+            let answer = unread(&server.app, plain, HeadError::PlainHttp);
+            tell(server, stream, &answer).await;
         }
-        Ok(Err(error)) => tracing::debug!(%address, %error, "no TLS handshake"),
-        Err(_) => tracing::debug!(%address, "the TLS handshake took too long"),
+        None => {}
     }
+}
+
+/// The answer to a request that could not be read, or must not be.
+fn unread(app: &App, peer: Peer, error: HeadError) -> Bytes {
+    let mut response = app.refuse(peer, error);
+    date(app, &mut response);
+    respond::as_http1(response)
 }
 
 /// Requests and answers until the connection ends, which is asked for when it is idle for too long, or
@@ -276,6 +295,10 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         write: limits.write_stall,
     };
     let stream = Guarded::new(stream, stalls, activity.clone(), unsent.clone());
+    let answering = Arc::clone(&server.app);
+    let stream = ParseErrors::new(stream, activity.clone(), move |status| {
+        unread(&answering, peer, HeadError::of_parser(status))
+    });
     let (app, header_bytes, requests) = (
         Arc::clone(&server.app),
         limits.header_bytes,

@@ -91,11 +91,12 @@ fn scheme(peer: Option<Peer>) -> &'static str {
     }
 }
 
-/// The host that the client named. Without a usable one (HTTP/1.0, or nonsense), `Location` is relative.
+/// The host that the client named: in its URL, else in `Host`. Without a usable one (HTTP/1.0, or
+/// nonsense), `Location` is relative.
+/// <https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2>
 fn own_host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
-    let header = headers.get(http::header::HOST);
-    let header = header.and_then(|host| host.to_str().ok());
-    let host = header.or_else(|| uri.authority().map(Authority::as_str));
+    let header = || headers.get(http::header::HOST)?.to_str().ok();
+    let host = uri.authority().map(Authority::as_str).or_else(header);
     host.filter(|host| is_plain_host(host))
 }
 

@@ -142,17 +142,19 @@ impl Drop for Observed {
             metrics.finished(labels, self.sent, received, took);
         }
         if let Some(line) = &self.line {
+            // What the client sent goes in as text, not by `Display`: the text log then quotes it, so that
+            // it cannot pass for another field.
             tracing::info!(
                 target: "dockhand::access",
                 request = %line.id,
                 peer = %line.peer,
                 method = self.method,
-                path = %line.path,
+                path = line.path.as_str(),
                 status = self.status,
                 sent = self.sent,
                 received,
                 ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-                agent = %line.agent,
+                agent = line.agent.as_str(),
             );
         }
     }
@@ -201,13 +203,11 @@ fn method(method: &Method) -> &'static str {
     }
 }
 
-/// At most [`LOGGED_MAX`] bytes of a text, and no control character that could forge a line.
+/// At most [`LOGGED_MAX`] bytes of a text.
 fn clipped(text: &str) -> String {
-    let clean = text.chars().map(|c| if c.is_control() { '?' } else { c });
-    clean
-        .scan(0, |length, c| {
-            *length += c.len_utf8();
-            (*length <= LOGGED_MAX).then_some(c)
-        })
-        .collect()
+    let mut end = text.len().min(LOGGED_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default().to_owned()
 }

@@ -1,10 +1,13 @@
 //! Answers: the few shapes that all of them have, and the only writer of error bodies.
 
 use axum::body::Body;
+use bytes::Bytes;
 use dockhand_oci::{ErrorBody, ErrorInfo};
 use dockhand_registry as registry;
+use futures_util::FutureExt;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RANGE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 use crate::error::Error;
@@ -46,7 +49,7 @@ pub(crate) fn json_as(content_type: &'static str, document: &Value) -> Response<
 }
 
 /// An answer with these bytes.
-pub(crate) fn bytes_as(content_type: HeaderValue, bytes: bytes::Bytes) -> Response<Body> {
+pub(crate) fn bytes_as(content_type: HeaderValue, bytes: Bytes) -> Response<Body> {
     let length = HeaderValue::from(bytes.len());
     let mut response = Response::new(Body::from(bytes));
     response.headers_mut().insert(CONTENT_TYPE, content_type);
@@ -98,6 +101,22 @@ pub(crate) fn upload_location(
     offset: u64,
 ) -> HeaderValue {
     base.location(format_args!("{path}?{UPLOAD_OFFSET}={offset}"))
+}
+
+/// An answer as HTTP/1.1 writes it, for where hyper does not. Its body must be there already.
+pub(crate) fn as_http1(response: Response<Body>) -> Bytes {
+    let (parts, body) = response.into_parts();
+    let mut bytes = format!("HTTP/1.1 {}\r\n", parts.status).into_bytes();
+    for (name, value) in &parts.headers {
+        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            bytes.extend_from_slice(part);
+        }
+    }
+    bytes.extend_from_slice(b"\r\n");
+    if let Some(Ok(body)) = body.collect().now_or_never() {
+        bytes.extend_from_slice(&body.to_bytes());
+    }
+    bytes.into()
 }
 
 /// `Range` of an upload: the last byte that is there. Of an empty one it is `0-0` as well.
@@ -154,5 +173,5 @@ fn log_cause(asked: &Asked, error: &Error) {
         causes.push_str(&cause.to_string());
         next = cause.source();
     }
-    tracing::error!(request = %asked.id, method = %asked.method, path = %asked.path(), "{causes}");
+    tracing::error!(request = %asked.id, method = %asked.method, path = asked.path(), "{causes}");
 }

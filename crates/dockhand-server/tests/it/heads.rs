@@ -58,7 +58,80 @@ async fn http2_has_the_same_limit() {
         let get = Request::get("http://x/v2/").header("x-a", "b".repeat(size));
         sender = sender.ready().await.unwrap();
         let (answer, _) = sender.send_request(get.body(()).unwrap(), true).unwrap();
-        assert_eq!(answer.await.unwrap().status(), status, "{size}");
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.status(), status, "{size}");
+        let length = &answer.headers()["content-length"];
+        assert!(length.to_str().unwrap() != "0", "{size}: an error document");
     }
     let _: h2::client::SendRequest<Bytes> = sender;
+}
+
+#[tokio::test]
+async fn a_request_has_exactly_one_host() {
+    let server = start(setup()).await;
+    for (version, hosts, said) in [
+        ("1.1", "Host: r.test:5000\r\n", None),
+        ("1.1", "Host: [::1]:5000\r\n", None),
+        ("1.1", "Host:\r\n", None),
+        ("1.0", "", None),
+        ("1.0", "Host: r.test\r\n", None),
+        ("1.1", "", Some("has no `Host` header")),
+        (
+            "1.1",
+            "Host: a\r\nHost: a\r\n",
+            Some("more than one `Host`"),
+        ),
+        (
+            "1.0",
+            "Host: a\r\nHost: b\r\n",
+            Some("more than one `Host`"),
+        ),
+        (
+            "1.1",
+            "Host: a b\r\n",
+            Some("`Host` header of the request is not valid"),
+        ),
+        (
+            "1.1",
+            "Host: a/b\r\n",
+            Some("`Host` header of the request is not valid"),
+        ),
+        (
+            "1.1",
+            "Host: user@a\r\n",
+            Some("`Host` header of the request is not valid"),
+        ),
+        (
+            "1.0",
+            "Host: a:port\r\n",
+            Some("`Host` header of the request is not valid"),
+        ),
+        (
+            "1.1",
+            "Host: \u{fc}\r\n",
+            Some("`Host` header of the request is not valid"),
+        ),
+    ] {
+        let request = format!("GET /v2/ HTTP/{version}\r\n{hosts}Connection: close\r\n\r\n");
+        let answer = server.talk(request.as_bytes()).await;
+        let status = if said.is_some() { 400 } else { 200 };
+        assert!(
+            answer.contains(&format!(" {status} ")),
+            "{hosts:?}: {answer}"
+        );
+        assert!(answer.contains(said.unwrap_or("{}")), "{hosts:?}: {answer}");
+        assert!(answer.contains("\r\nx-request-id: "), "{hosts:?}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn the_host_of_an_absolute_url_counts() {
+    let server = start(setup()).await;
+    let port = server.address.port();
+    let request = format!(
+        "POST http://r.test:{port}/v2/a/blobs/uploads/ HTTP/1.1\r\nHost: other.test:{port}\r\nConnection: close\r\n\r\n"
+    );
+    let answer = server.talk(request.as_bytes()).await;
+    let location = format!("location: http://r.test:{port}/v2/a/blobs/uploads/");
+    assert!(answer.contains(&location), "{answer}");
 }

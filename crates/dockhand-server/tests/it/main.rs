@@ -19,5 +19,6 @@ mod lost_bytes;
 mod manifests;
 mod observed;
 mod support;
+mod unread;
 mod upload_room;
 mod uploads;

@@ -114,6 +114,25 @@ impl Kept {
     pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
+
+    /// Keeps what this thread logs, until what comes back is dropped.
+    pub(crate) fn begin(&self) -> tracing::subscriber::DefaultGuard {
+        let subscriber = tracing_subscriber::fmt().with_writer(self.clone());
+        tracing::subscriber::set_default(subscriber.with_ansi(false).finish())
+    }
+
+    /// All lines so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.text().lines().map(str::to_owned).collect()
+    }
+
+    /// The lines of requests so far.
+    pub(crate) fn access(&self) -> Vec<String> {
+        let lines = self.lines().into_iter();
+        lines
+            .filter(|line| line.contains("dockhand::access"))
+            .collect()
+    }
 }
 
 impl Write for Kept {
@@ -137,19 +156,36 @@ impl<'a> MakeWriter<'a> for Kept {
 #[tokio::test]
 async fn a_request_that_is_given_up_is_a_line_in_the_log() {
     let log = Kept::default();
-    let subscriber = tracing_subscriber::fmt().with_writer(log.clone());
-    let _guard = tracing::subscriber::set_default(subscriber.with_ansi(false).finish());
+    let _guard = log.begin();
     let server = TestServer::logging();
     let (body, read) = endless(b"never");
     tokio::select! {
         _ = server.app.handle(None, push(body)) => panic!("the body has no end"),
         () = read.notified() => {}
     }
-    let log = log.text();
-    let lines: Vec<_> = log.lines().filter(|line| line.contains("access")).collect();
-    assert_eq!(lines.len(), 1, "{log}");
-    let expected = r#"method="POST" path=/v2/a/blobs/uploads/ status=499 sent=0 received=5"#;
-    assert!(lines[0].contains(expected), "{log}");
+    let lines = log.access();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    let expected = r#"method="POST" path="/v2/a/blobs/uploads/" status=499 sent=0 received=5"#;
+    assert!(lines[0].contains(expected), "{}", lines[0]);
+}
+
+#[tokio::test]
+async fn what_a_client_sends_cannot_pass_for_another_field_of_the_log() {
+    let log = Kept::default();
+    let _guard = log.begin();
+    let server = TestServer::logging();
+    let agent = "x\" status=200 a=\"\tb";
+    let long = format!("GET /v2/{}/tags/list", "a\"/".repeat(300));
+    for line in ["GET /v2/a\"%0Ab/tags/list", &long] {
+        server.send(line, &[("user-agent", agent)], "").await;
+    }
+    let lines = log.access();
+    assert_eq!(lines.len(), 2);
+    let path = r#"path="/v2/a\"%0Ab/tags/list" status=4"#;
+    assert!(lines[0].contains(path), "{}", lines[0]);
+    let agent = r#"agent="x\" status=200 a=\"\tb""#;
+    assert!(lines[0].ends_with(agent), "{}", lines[0]);
+    assert!(lines[1].len() < 1500, "{}", lines[1]);
 }
 
 #[tokio::test]
