@@ -27,8 +27,12 @@ pub(crate) fn name(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[Cidr]) 
     }
 }
 
-fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[Cidr]) -> IpAddr {
+/// The address of the client, given that of the other end of the connection.
+pub(crate) fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[Cidr]) -> IpAddr {
     let is_proxy = |address: &IpAddr| trusted.iter().any(|block| block.contains(*address));
+    if !is_proxy(&peer) {
+        return peer;
+    }
     let mut client = peer;
     for hop in hops(headers).iter().rev() {
         if !is_proxy(&client) {

@@ -15,6 +15,7 @@ use http_body::{Frame, SizeHint};
 
 use crate::app::App;
 use crate::arriving::Arrived;
+use crate::client;
 use crate::metrics::{Labels, Metrics};
 use crate::request::{Asked, RequestId};
 use crate::respond::value;
@@ -74,6 +75,7 @@ pub(crate) struct Observed {
 /// What the log says of a request beyond its numbers.
 struct Line {
     id: RequestId,
+    /// The address of the client, as far as trusted proxies report it.
     peer: String,
     path: String,
     agent: String,
@@ -90,9 +92,13 @@ impl Observed {
     ) -> Self {
         let line = app.options.access_log.then(|| Line {
             id: asked.id.clone(),
-            peer: asked
-                .peer
-                .map_or_else(|| "-".to_owned(), |peer| peer.to_string()),
+            peer: asked.peer.map_or_else(
+                || "-".to_owned(),
+                |peer| {
+                    let trusted = &app.options.addressing.trusted_proxies;
+                    client::address(peer, &asked.headers, trusted).to_string()
+                },
+            ),
             path: clipped(asked.path()),
             agent: asked
                 .headers

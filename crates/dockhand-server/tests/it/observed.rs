@@ -189,6 +189,24 @@ async fn what_a_client_sends_cannot_pass_for_another_field_of_the_log() {
 }
 
 #[tokio::test]
+async fn the_log_has_the_address_of_the_client_behind_a_trusted_proxy() {
+    let headers = [("x-forwarded-for", "203.0.113.5, 198.51.100.7")];
+    for (trusted, logged) in [(None, "192.0.2.1"), (Some("192.0.2.0/24"), "198.51.100.7")] {
+        let log = Kept::default();
+        let _guard = log.begin();
+        let mut options = Options::default();
+        options.addressing.trusted_proxies = trusted
+            .map(|block| block.parse().unwrap())
+            .into_iter()
+            .collect();
+        let server = TestServer::as_set(Settings::default(), options);
+        server.send("GET /v2/", &headers, "").await;
+        let expected = format!(" peer={logged} ");
+        assert!(log.access()[0].contains(&expected), "{:?}", log.access());
+    }
+}
+
+#[tokio::test]
 async fn each_application_names_its_requests_by_itself() {
     let name = async |server: &TestServer, given: &str| {
         let headers = [("x-request-id", given)];

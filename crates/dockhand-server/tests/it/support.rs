@@ -46,7 +46,7 @@ impl TestServer {
         Self::as_set(Settings::default(), Options::default())
     }
 
-    fn as_set(settings: Settings, options: Options) -> Self {
+    pub(crate) fn as_set(settings: Settings, options: Options) -> Self {
         let metadata = Arc::new(Metadata::in_memory().unwrap());
         let registry = Registry::new(Arc::new(Memory::new()), metadata, settings);
         Self {
