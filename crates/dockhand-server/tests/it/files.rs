@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use dockhand_oci::{Algorithm, Digest};
 use dockhand_registry::layout::blob_key;
-use dockhand_server::{Server, Setup};
+use dockhand_server::{Limits, Options, Server, Setup};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -18,9 +18,13 @@ pub(crate) fn content(length: usize) -> Vec<u8> {
         .collect()
 }
 
+/// A server on a directory. Its timeouts are the usual ones: here nothing waits for them, and a busy machine
+/// must not run into short ones.
 pub(crate) async fn serve(folder: &Path) -> Running {
     start(Setup {
         data: Some(folder.to_owned()),
+        options: Options::default(),
+        limits: Limits::default(),
         ..setup()
     })
     .await
