@@ -115,8 +115,7 @@ async fn client_and_log_are_told_what_is_damaged() {
     let digest = server.push_blob("app", b"hello").await;
     damage(&path_of(folder.path(), &digest), Some(3));
     let log = Kept::default();
-    let subscriber = tracing_subscriber::fmt().with_writer(log.clone());
-    let guard = tracing::subscriber::set_default(subscriber.with_ansi(false).finish());
+    let guard = log.begin();
     let answer = server.get(&format!("/v2/app/blobs/{digest}")).await;
     assert_snapshot!(answer.show(), @r#"
     500 Internal Server Error

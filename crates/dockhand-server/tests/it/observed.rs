@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -12,6 +12,8 @@ use dockhand_server::Options;
 use futures_util::stream::{self, StreamExt};
 use http::Request;
 use tokio::sync::Notify;
+use tracing::Dispatch;
+use tracing::subscriber::NoSubscriber;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::TestServer;
@@ -117,6 +119,10 @@ impl Kept {
 
     /// Keeps what this thread logs, until what comes back is dropped.
     pub(crate) fn begin(&self) -> tracing::subscriber::DefaultGuard {
+        /// While there is one subscriber only, a log call that another thread makes first is taken for one
+        /// that nobody listens to, on this thread too. With two, all subscribers are asked.
+        static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
+        LazyLock::force(&SECOND);
         let subscriber = tracing_subscriber::fmt().with_writer(self.clone());
         tracing::subscriber::set_default(subscriber.with_ansi(false).finish())
     }
