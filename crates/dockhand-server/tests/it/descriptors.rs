@@ -140,3 +140,71 @@ async fn embedded_data_must_be_the_content() {
         }
     }
 }
+
+/// Clients read embedded data wherever a descriptor stands.
+#[tokio::test]
+async fn embedded_data_is_checked_in_every_descriptor() {
+    let server = TestServer::new();
+    let child = server.push_image("app", "v1", b"layer").await;
+    let config = server.push_blob("app", b"{}").await;
+    let described = |media_type: &str, digest: &Digest, size: usize, data: &str| {
+        let size = u64::try_from(size).unwrap();
+        let more = format!(r#","data":"{data}""#);
+        format!("{{{}}}", layer(media_type, digest, size, &more))
+    };
+    let manifest = server.get("/v2/app/manifests/v1").await.body;
+    let (right, wrong) = ("e30=", "e31=");
+    let other = "A".repeat(manifest.len().div_ceil(3) * 4);
+    let config_type = "application/vnd.oci.image.config.v1+json";
+    let plain = format!("{{{}}}", layer(config_type, &config, 2, ""));
+    for (what, media_type, body, status) in [
+        (
+            "a config",
+            OCI_MANIFEST,
+            format!(
+                r#""config":{},"layers":[]"#,
+                described(config_type, &config, 2, right)
+            ),
+            201,
+        ),
+        (
+            "another config",
+            OCI_MANIFEST,
+            format!(
+                r#""config":{},"layers":[]"#,
+                described(config_type, &config, 2, wrong)
+            ),
+            400,
+        ),
+        (
+            "another subject",
+            OCI_MANIFEST,
+            format!(
+                r#""config":{plain},"layers":[],"subject":{}"#,
+                described(OCI_MANIFEST, &child, manifest.len(), &other)
+            ),
+            400,
+        ),
+        (
+            "another child",
+            OCI_INDEX,
+            format!(
+                r#""manifests":[{}]"#,
+                described(OCI_MANIFEST, &child, manifest.len(), &other)
+            ),
+            400,
+        ),
+    ] {
+        let document = format!(r#"{{"schemaVersion":2,{body}}}"#);
+        let headers = [("content-type", media_type)];
+        let answer = server
+            .send("PUT /v2/app/manifests/v2", &headers, document)
+            .await;
+        assert_eq!(answer.status, status, "{what}: {}", answer.show());
+        if status == 400 {
+            assert_eq!(answer.code(), "MANIFEST_INVALID", "{what}");
+            let told = String::from_utf8_lossy(&answer.body).into_owned();
+            assert!(told.contains("the `data` of"), "{what}: {told}");
+        }
+    }
+}
