@@ -144,10 +144,11 @@ fn refused(outcome: Result<String>) -> Result<String> {
         Ok(digest) => return Ok(format!("{digest}, in chunks")),
         Err(error) => format!("{error:#}"),
     };
-    if !error.contains("digest mismatch") {
-        has(&error, "413")?;
+    if error.contains("413") {
+        return Ok("refused by the proxy with 413".to_owned());
     }
-    Ok("refused by the proxy with 413".to_owned())
+    has(&error, "digest mismatch")?;
+    Ok("failed by itself in chunks: digest mismatch".to_owned())
 }
 
 /// Has a client trust the authority of the proxy's certificate, where that is not said in its command line.
